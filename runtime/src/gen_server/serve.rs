@@ -1,0 +1,134 @@
+//! The life of a server: init, one event after the other, terminate.
+
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+
+use futures::FutureExt;
+use futures::future::{Either, select};
+
+use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::process::context::{Context, Event};
+use crate::process::{body, current};
+use crate::signal::{Message, System};
+
+/// What a server has to do next.
+enum Next<M> {
+    Continue(M),
+    Handle(M),
+    Info(Info),
+    Stop(ExitReason),
+}
+
+/// The body of a server's process.
+pub(super) async fn serve<S: GenServer>(
+    context: Context<S::Message>,
+    parent: Option<Pid>,
+    args: S::Args,
+    ack: Ack,
+) -> ExitReason {
+    let mut ctx = ServerContext {
+        context,
+        parent,
+        next: None,
+        timeout: None,
+        last_reply: None,
+    };
+    // A panic here ends the process, which whoever starts it sees.
+    let mut server = match S::init(args, &mut ctx).await {
+        Ok(server) => server,
+        Err(error) => return refuse(&ack, error),
+    };
+    ack.settle(Ok(()));
+    drop(ack);
+    let reason = run(&mut server, &mut ctx).await;
+    terminate(&mut server, &mut ctx, reason).await
+}
+
+/// Tells why the server does not start; the reason to end with.
+fn refuse(ack: &Ack, error: InitError) -> ExitReason {
+    let (told, reason) = match error {
+        InitError::Ignore => (StartError::Ignore, ExitReason::Normal),
+        InitError::Error(reason) => (StartError::Failed(reason), ExitReason::Normal),
+        InitError::Stop(reason) => (StartError::Failed(reason.clone()), reason),
+    };
+    ack.settle(Err(told));
+    reason
+}
+
+/// Handles events until one says to stop; why.
+async fn run<S: GenServer>(server: &mut S, ctx: &mut ServerContext<S>) -> ExitReason {
+    loop {
+        let next = match ctx.next.take() {
+            Some(message) => Next::Continue(message),
+            None => wait(ctx).await,
+        };
+        if let Err(reason) = step(server, ctx, next).await {
+            return reason;
+        }
+    }
+}
+
+async fn step<S: GenServer>(
+    server: &mut S,
+    ctx: &mut ServerContext<S>,
+    next: Next<S::Message>,
+) -> Result<(), ExitReason> {
+    match next {
+        Next::Handle(message) => caught(server.handle(message, ctx)).await?,
+        Next::Continue(message) => caught(server.handle_continue(message, ctx)).await?,
+        Next::Info(info) => caught(server.handle_info(info, ctx)).await?,
+        Next::Stop(reason) => Err(reason),
+    }
+}
+
+/// Waits for the next event, or for the time-out that the last callback set.
+async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
+    let event = match ctx.timeout.take() {
+        None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
+        Some(timeout) => {
+            let sleep = ctx.node().sleep(timeout);
+            let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
+            match select(event, sleep).await {
+                Either::Left((event, _)) => event,
+                Either::Right(((), _)) => return Next::Info(Info::Timeout),
+            }
+        }
+    };
+    match event {
+        Event::Message(Message::User(message)) => Next::Handle(message),
+        // GS-72: for any reason, normal included.
+        Event::Message(Message::Exit(exit)) if Some(exit.from) == ctx.parent => {
+            Next::Stop(exit.reason)
+        }
+        Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
+        Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
+        Event::System(System::Stop(reason)) => Next::Stop(reason),
+    }
+}
+
+/// Runs `terminate`, then lets the last reply go; the reason to end with. A
+/// panic of `terminate` replaces the reason (law GS-76).
+async fn terminate<S: GenServer>(
+    server: &mut S,
+    ctx: &mut ServerContext<S>,
+    reason: ExitReason,
+) -> ExitReason {
+    // Replies that were dropped by now get this reason.
+    current::with(|process| process.header().owner.lock().ending = true);
+    let terminated = caught(server.terminate(&reason, ctx)).await;
+    if let Some(reply) = ctx.last_reply.take() {
+        reply();
+    }
+    terminated.err().unwrap_or(reason)
+}
+
+/// Runs a callback; a panic becomes the reason it means.
+async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
+    AssertUnwindSafe(callback)
+        .catch_unwind()
+        .await
+        .map_err(|payload| body::panicked(&current::expect("a server"), payload))
+}

@@ -1,0 +1,56 @@
+//! The Resurgam kernel: processes that share nothing, signals between them,
+//! links and monitors that always tell, a scheduler of its own on Tokio's
+//! workers, and generic servers.
+//!
+//! Most programs use it through the facade, the package `resurgam`.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+mod clock;
+mod exit_reason;
+pub mod gen_server;
+mod mailbox;
+mod name;
+mod node;
+mod panic_hook;
+mod pid;
+mod process;
+mod process_ref;
+mod registry;
+mod reply;
+mod report;
+mod scheduler;
+mod signal;
+mod slot;
+mod spawn;
+mod sync;
+mod table;
+mod thread;
+mod timer;
+
+pub use clock::ManualClock;
+pub use exit_reason::{ExitReason, Failure, Panic, Term};
+pub use gen_server::{
+    GenServer, Info, InitError, ServerBuilder, ServerContext, ServerRef, StartError,
+    StopServerError,
+};
+pub use name::Name;
+pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
+pub use pid::{MonitorRef, Pid};
+pub use process::cell::ProcessOutput;
+pub use process::context::{Context, Receive};
+pub use process::info::ProcessInfo;
+pub use process::join::Join;
+pub use process::{
+    cancel_timer, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill, link,
+    monitor, now, process_info, read_timer, register, self_pid, send, send_after, set_label, sleep,
+    spawn, spawn_link, spawn_monitor, spawn_options, timeout, trap_exit, try_self_pid, unlink,
+    unregister, whereis,
+};
+pub use process_ref::{ProcessRef, SendError};
+pub use registry::{RegisterError, UnregisterError};
+pub use reply::{Call, CallError, Reply};
+pub use signal::{Down, Exit, Message};
+pub use spawn::{SpawnError, SpawnOptions, Spawned};
+pub use thread::ThreadContext;
+pub use timer::{Elapsed, Sleep, TimerRef};

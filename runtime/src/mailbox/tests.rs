@@ -1,0 +1,123 @@
+use std::collections::VecDeque;
+
+use super::{Attention, Entry, Inbox, Mailbox, Stamped, Wake};
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::signal::{Cause, Exit, Notice, Signal};
+
+fn exit(from: u32) -> Signal {
+    let exit = Exit {
+        from: Pid::new(from, 1),
+        reason: ExitReason::Shutdown,
+    };
+    Signal::Exit {
+        exit,
+        cause: Cause::Asked,
+    }
+}
+
+/// Receives everything, in order; signals as the negative slot of their sender.
+fn receive_all(mailbox: &Mailbox<i64>) -> Vec<i64> {
+    let mut inbox = mailbox.inbox.lock();
+    let mut notices = VecDeque::new();
+    for Stamped { position, value } in mailbox.take(&mut inbox, &mut Vec::new()) {
+        let Signal::Exit { exit, .. } = value else {
+            unreachable!()
+        };
+        notices.push_back(Stamped {
+            position,
+            value: Notice::Exit(exit),
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(entry) = inbox.next(&mut notices) {
+        all.push(match entry {
+            Entry::Message(n) => n,
+            Entry::Notice(Notice::Exit(exit)) => -i64::from(exit.from.slot()),
+            Entry::Notice(_) => unreachable!(),
+        });
+    }
+    all
+}
+
+/// SIG-01.
+#[test]
+fn messages_and_signals_keep_the_order_in_which_they_came() {
+    let mailbox = Mailbox::new();
+    for step in [1, -1, 2, 3, -2, -3, 4] {
+        if step > 0 {
+            let _ = mailbox.push(step).unwrap();
+        } else {
+            let _ = mailbox.push_signal(exit(-step as u32)).unwrap();
+        }
+    }
+    assert_eq!(receive_all(&mailbox), [1, -1, 2, 3, -2, -3, 4]);
+}
+
+/// SIG-01, with part of the messages taken before the signal came.
+#[test]
+fn the_order_holds_across_several_takings() {
+    let mailbox = Mailbox::new();
+    let _ = mailbox.push(1).unwrap();
+    let mut inbox = Inbox::new();
+    assert!(mailbox.take(&mut inbox, &mut Vec::new()).is_empty());
+    let _ = mailbox.push_signal(exit(9)).unwrap();
+    let _ = mailbox.push(2).unwrap();
+    let signals = mailbox.take(&mut inbox, &mut Vec::new());
+    assert_eq!(signals.len(), 1);
+    assert_eq!(signals[0].position, 1);
+    assert_eq!(inbox.len(), 2);
+}
+
+#[test]
+fn only_the_push_that_wakes_says_so() {
+    let mailbox = Mailbox::new();
+    mailbox.begin_turn();
+    assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Already);
+    assert_eq!(mailbox.push(1), Ok(Wake::Schedule));
+    assert_eq!(mailbox.push(2), Ok(Wake::Already));
+    assert_eq!(mailbox.notify(), Wake::Already);
+}
+
+#[test]
+fn a_message_does_not_wake_a_process_that_waits_for_something_else() {
+    let mailbox = Mailbox::new();
+    mailbox.begin_turn();
+    assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Already);
+    assert_eq!(mailbox.push(1), Ok(Wake::Already));
+    assert!(matches!(mailbox.push_signal(exit(1)), Ok(Wake::Schedule)));
+}
+
+#[test]
+fn what_comes_during_a_turn_is_found_at_its_end() {
+    let mailbox = Mailbox::new();
+    mailbox.begin_turn();
+    assert_eq!(mailbox.push(1), Ok(Wake::Already));
+    assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Schedule);
+}
+
+/// SIG-07, MSG-08.
+#[test]
+fn a_closed_mailbox_gives_everything_back() {
+    let mailbox = Mailbox::new();
+    let _ = mailbox.push(1).unwrap();
+    let remains = mailbox.close();
+    assert_eq!(remains.messages, [1]);
+    assert_eq!(mailbox.push(2), Err(2));
+    assert!(mailbox.push_signal(exit(1)).is_err());
+    assert_eq!(mailbox.notify(), Wake::Already);
+}
+
+#[test]
+fn an_idle_mailbox_holds_no_large_buffer() {
+    let mailbox = Mailbox::new();
+    mailbox.begin_turn();
+    for n in 0..10_000 {
+        let _ = mailbox.push(n).unwrap();
+    }
+    assert_eq!(receive_all(&mailbox).len(), 10_000);
+    mailbox.inbox.lock().shrink();
+    assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Already);
+    assert_eq!(mailbox.inbox.lock().messages.capacity(), 0);
+    assert_eq!(mailbox.queue.lock().messages.capacity(), 0);
+}

@@ -1,0 +1,175 @@
+//! Making a node: [`NodeBuilder`].
+
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::{Node, NodeInner, OwnRuntime};
+use crate::clock::{Clock, ManualClock};
+use crate::panic_hook;
+use crate::registry::Registry;
+use crate::scheduler::{Scheduler, host};
+use crate::table::Table;
+use crate::timer::Timers;
+
+/// Why a node could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A node needs a worker.
+    #[error("`workers` is 0; a node needs at least 1")]
+    NoWorkers,
+    /// The limit is 0, or more than a pid can tell apart.
+    #[error("`max_processes` is {0}; it must be from 1 to {max}", max = Table::MAX)]
+    ProcessLimit(usize),
+    /// The Tokio runtime around cannot tell the time.
+    #[error("the Tokio runtime has no time driver; build it with `enable_time()`")]
+    NoTimeDriver,
+    /// No Tokio runtime could be made.
+    #[error("no Tokio runtime could be made")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// How a node is to be; made by [`Node::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Node, NodeError};
+///
+/// let node = Node::builder().workers(2).max_processes(10_000).start()?;
+/// assert_eq!(node.process_count(), 0);
+/// assert!(matches!(Node::builder().workers(0).start(), Err(NodeError::NoWorkers)));
+/// # Ok::<(), NodeError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `start`"]
+pub struct NodeBuilder {
+    workers: Option<usize>,
+    clock: Clock,
+    max_processes: usize,
+    seed: Option<u64>,
+}
+
+impl NodeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            workers: None,
+            clock: Clock::System,
+            max_processes: Table::MAX,
+            seed: None,
+        }
+    }
+
+    /// How many processes can run at once; as many as the Tokio runtime has
+    /// workers, if it is not said.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Follows a clock that is moved by hand, for tests.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Clock::Manual(clock);
+        self
+    }
+
+    /// How many processes there can be at once; 16 777 215 if it is not said.
+    pub fn max_processes(mut self, limit: usize) -> Self {
+        self.max_processes = limit;
+        self
+    }
+
+    /// Makes the node's random numbers repeatable.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes the node.
+    ///
+    /// # Errors
+    ///
+    /// See [`NodeError`]. Nothing is left behind then.
+    pub fn start(self) -> Result<Node, NodeError> {
+        self.check()?;
+        panic_hook::install();
+        let (handle, own_runtime) = match Handle::try_current() {
+            Ok(handle) => (handle, None),
+            Err(_) => {
+                let runtime = self.make_runtime()?;
+                (
+                    runtime.handle().clone(),
+                    Some(Arc::new(OwnRuntime(Some(runtime)))),
+                )
+            }
+        };
+        check_time(&handle)?;
+        let inner = self.launch(handle);
+        Ok(Node { inner, own_runtime })
+    }
+
+    fn check(&self) -> Result<(), NodeError> {
+        if self.workers == Some(0) {
+            return Err(NodeError::NoWorkers);
+        }
+        if self.max_processes == 0 || self.max_processes > Table::MAX {
+            return Err(NodeError::ProcessLimit(self.max_processes));
+        }
+        Ok(())
+    }
+
+    fn make_runtime(&self) -> Result<tokio::runtime::Runtime, NodeError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if let Some(workers) = self.workers {
+            builder.worker_threads(workers);
+        }
+        builder
+            .thread_name("resurgam")
+            .enable_all()
+            .build()
+            .map_err(NodeError::Runtime)
+    }
+
+    fn launch(self, runtime: Handle) -> Arc<NodeInner> {
+        let workers = self
+            .workers
+            .unwrap_or_else(|| runtime.metrics().num_workers());
+        let (scheduler, queues) = Scheduler::new(workers);
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        let keeps_time = matches!(self.clock, Clock::System);
+        let node = Arc::new(NodeInner {
+            table: Table::new(self.max_processes),
+            registry: Registry::default(),
+            timers: Timers::new(self.clock),
+            scheduler,
+            runtime,
+            random: AtomicU64::new(seed),
+            next_outside_number: AtomicU64::new(1),
+            hosts: AtomicUsize::new(workers),
+        });
+        for (index, queue) in queues.into_iter().enumerate() {
+            node.runtime
+                .spawn(host::run(Arc::clone(&node), index, queue));
+        }
+        if keeps_time {
+            node.runtime.spawn(Timers::keep(Arc::clone(&node)));
+        }
+        node
+    }
+}
+
+/// Tokio says that it has no time driver by a panic only.
+fn check_time(handle: &Handle) -> Result<(), NodeError> {
+    let _context = handle.enter();
+    panic_hook::silent(|| {
+        panic::catch_unwind(AssertUnwindSafe(|| {
+            drop(tokio::time::sleep(Duration::ZERO))
+        }))
+    })
+    .map_err(|_| NodeError::NoTimeDriver)
+}

@@ -1,0 +1,70 @@
+//! The one panic hook: notes where a process panicked, so that its exit reason
+//! can say it, and keeps the standard hook from printing what the crash report
+//! prints.
+
+use std::cell::{Cell, RefCell};
+use std::panic;
+use std::sync::Once;
+
+use crate::process::cell::{PanicPayload, discard_payload};
+use crate::process::current;
+
+thread_local! {
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts the hook in front of the one that is there, once per program.
+///
+/// Where nobody collects `tracing` events, the crash report would be lost, so
+/// the hook that was there prints as ever.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if SILENT.try_with(Cell::get).unwrap_or(false) {
+                return;
+            }
+            let in_process = current::with(|_| ()).is_some();
+            if in_process {
+                note(info.location().map(ToString::to_string));
+            }
+            if !in_process || !tracing::dispatcher::has_been_set() {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn note(place: Option<String>) {
+    // Late in the life of a thread there is nowhere to note it.
+    let _ = PLACE.try_with(|noted| noted.replace(place));
+}
+
+/// Where this thread's last panic in a process was.
+pub(crate) fn take_place() -> Option<String> {
+    PLACE.try_with(RefCell::take).ok().flatten()
+}
+
+/// What a panic said.
+pub(crate) fn message(payload: PanicPayload) -> String {
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(message) => (*message).to_owned(),
+            Err(payload) => {
+                discard_payload(payload);
+                "a payload that is no string".to_owned()
+            }
+        },
+    }
+}
+
+/// Runs something whose panic is an answer and is not to be printed.
+pub(crate) fn silent<T>(run: impl FnOnce() -> T) -> T {
+    SILENT.set(true);
+    let result = run();
+    SILENT.set(false);
+    result
+}

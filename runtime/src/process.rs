@@ -1,0 +1,438 @@
+//! Processes, and what the one that runs can do: the functions of this module
+//! act for the process that calls them, however deep in library code.
+
+pub(crate) mod body;
+pub(crate) mod cell;
+pub(crate) mod context;
+pub(crate) mod current;
+pub(crate) mod exit;
+pub(crate) mod info;
+pub(crate) mod join;
+mod links;
+pub(crate) mod owner;
+pub(crate) mod reaction;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::exit_reason::ExitReason;
+use crate::name::Name;
+use crate::node::{Dest, InfoError, Node, NodeInner};
+use crate::pid::{MonitorRef, Pid};
+use crate::process_ref::{ProcessRef, SendError};
+use crate::registry::{RegisterError, UnregisterError};
+use crate::signal::{Down, Notice, Signal, Watcher};
+use crate::spawn::{SpawnError, SpawnOptions};
+use crate::timer::{Elapsed, Sleep, TimerRef};
+use cell::{Process, ProcessOutput};
+use context::Context;
+use info::ProcessInfo;
+use join::Join;
+use links::Send as LinkSend;
+use reaction::ExitMode;
+
+/// The pid of the process that runs.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn self_pid() -> Pid {
+    current::expect("self_pid").header().pid
+}
+
+/// The pid of the process that runs, if one does.
+pub fn try_self_pid() -> Option<Pid> {
+    current::with(|process| process.header().pid)
+}
+
+/// Spawns a process on the current node, linked to nobody. See
+/// [`Node::spawn`].
+///
+/// # Errors
+///
+/// If the node is stopped or full.
+pub fn spawn<M, B, F>(body: B) -> Result<ProcessRef<M>, SpawnError>
+where
+    M: Send + 'static,
+    B: FnOnce(Context<M>) -> F + Send + 'static,
+    F: Future<Output: ProcessOutput> + Send + 'static,
+{
+    Node::current().spawn(body)
+}
+
+/// Spawns a process linked to this one, in one step: its first instruction can
+/// be its last, and this process is still told its reason (law SPAWN-02).
+///
+/// # Errors
+///
+/// If the caller is no process, or the node is stopped or full.
+pub fn spawn_link<M, B, F>(body: B) -> Result<ProcessRef<M>, SpawnError>
+where
+    M: Send + 'static,
+    B: FnOnce(Context<M>) -> F + Send + 'static,
+    F: Future<Output: ProcessOutput> + Send + 'static,
+{
+    Ok(spawn_options().link().spawn(body)?.process)
+}
+
+/// Spawns a process and monitors it, in one step (law SPAWN-03).
+///
+/// # Errors
+///
+/// If the caller is no process, or the node is stopped or full.
+pub fn spawn_monitor<M, B, F>(body: B) -> Result<(ProcessRef<M>, MonitorRef), SpawnError>
+where
+    M: Send + 'static,
+    B: FnOnce(Context<M>) -> F + Send + 'static,
+    F: Future<Output: ProcessOutput> + Send + 'static,
+{
+    let spawned = spawn_options().monitor().spawn(body)?;
+    let reference = spawned.monitor.expect("a monitor was asked for");
+    Ok((spawned.process, reference))
+}
+
+/// A process to be configured, then spawned on the current node.
+pub fn spawn_options() -> SpawnOptions {
+    Node::current().spawn_options()
+}
+
+/// Links this process to `pid`: when either ends, the other is sent an exit
+/// signal.
+///
+/// If there is no such process, an exit signal with [`ExitReason::NoProcess`]
+/// comes to this one; linking itself never fails. There is at most one link
+/// between two processes, and none of a process to itself (laws LINK-02,
+/// LINK-03).
+///
+/// # Panics
+///
+/// Outside a process.
+///
+/// # Differences from Erlang
+///
+/// A process that does not trap exits and links to a dead pid is ended by the
+/// signal, where Erlang raises `noproc` in it (law LINK-05).
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Context, ExitReason, Node, link};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new()?;
+/// let victim = node.spawn(|mut ctx: Context<()>| async move { ctx.receive().await; })?;
+/// let pid = victim.pid().unwrap();
+/// let partner = node.spawn(move |mut ctx: Context<()>| async move {
+///     link(pid);
+///     ctx.receive().await;
+/// })?;
+/// partner.cast(());
+/// assert!(node.block_on(partner.join()).is_normal());
+/// node.kill(pid);
+/// assert_eq!(node.block_on(victim.join()), ExitReason::Killed);
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn link(pid: Pid) {
+    let process = current::expect("link");
+    let header = process.header();
+    if pid == header.pid {
+        return;
+    }
+    let send = header.owner.lock().links.link(pid);
+    deliver_link(&process, pid, send);
+}
+
+/// Takes the link to `pid` back. Once this has returned, the end of that
+/// process does not affect this one by the old link (law LINK-07). An
+/// [`Exit`](crate::Exit) message that had come before stays in the mailbox;
+/// [`flush_exit`] takes it out.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn unlink(pid: Pid) {
+    let process = current::expect("unlink");
+    let send = {
+        let mut owner = process.header().owner.lock();
+        let number = owner.number();
+        owner.links.unlink(pid, number)
+    };
+    deliver_link(&process, pid, send);
+}
+
+fn deliver_link(process: &Arc<dyn Process>, other: Pid, send: LinkSend) {
+    let header = process.header();
+    let from = header.pid;
+    let signal = match send {
+        LinkSend::Nothing => return,
+        LinkSend::Link => Signal::Link { from },
+        LinkSend::Unlink(number) => Signal::Unlink { from, number },
+    };
+    NodeInner::deliver(&header.node, from, other, signal);
+}
+
+/// Takes an exit message of `pid` out of this process's mailbox, if one lies
+/// there; its reason (the clean-up of law LINK-08).
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
+    let process = current::expect("flush_exit");
+    match flush(
+        &process,
+        |notice| matches!(notice, Notice::Exit(exit) if exit.from == pid),
+    )? {
+        Notice::Exit(exit) => Some(exit.reason),
+        Notice::Down(_) | Notice::System(_) => None,
+    }
+}
+
+/// Takes the first notice of a kind out of the mailbox.
+fn flush(process: &Arc<dyn Process>, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> {
+    body::drain(process);
+    let mut owner = process.header().owner.lock();
+    let at = owner
+        .notices
+        .iter()
+        .position(|notice| wanted(&notice.value))?;
+    owner.notices.remove(at).map(|notice| notice.value)
+}
+
+/// Monitors a process, by pid or by the name it has now: when it ends, a
+/// [`Down`] comes to this one. If there is no such process, it comes at once,
+/// with [`ExitReason::NoProcess`] (laws MON-01 to MON-06).
+///
+/// Each call makes a monitor of its own. To monitor oneself is allowed and
+/// does nothing (law MON-07).
+///
+/// # Panics
+///
+/// Outside a process.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Context, ExitReason, Message, Node, monitor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new()?;
+/// let watcher = node.spawn(|mut ctx: Context<()>| async move {
+///     let reference = monitor("nobody");
+///     let Message::Down(down) = ctx.receive().await else { panic!("no down") };
+///     assert_eq!((down.reference, down.reason), (reference, ExitReason::NoProcess));
+/// })?;
+/// assert!(node.block_on(watcher.join()).is_normal());
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
+    let process = current::expect("monitor");
+    let header = process.header();
+    let (target, name) = match target.into() {
+        Dest::Pid(pid) => (pid, None),
+        Dest::Name(name) => (
+            header.node.registry.whereis(&name).unwrap_or(Pid::OUTSIDE),
+            Some(name),
+        ),
+    };
+    let reference = {
+        let mut owner = header.owner.lock();
+        let reference = MonitorRef::new(header.pid, owner.number());
+        if target == header.pid {
+            return reference;
+        }
+        owner.monitors.insert(reference, target);
+        reference
+    };
+    let signal = Signal::Monitor {
+        reference,
+        watcher: Watcher::Process { name },
+    };
+    NodeInner::deliver(&header.node, header.pid, target, signal);
+    reference
+}
+
+/// Takes a monitor back; whether it was still in force. `false` means that its
+/// [`Down`] is in the mailbox or was received, or that the monitor is none of
+/// this process (laws MON-08, MON-10 to MON-12).
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn demonitor(reference: MonitorRef) -> bool {
+    let process = current::expect("demonitor");
+    let header = process.header();
+    let Some(target) = header.owner.lock().monitors.remove(&reference) else {
+        return false;
+    };
+    NodeInner::deliver(
+        &header.node,
+        header.pid,
+        target,
+        Signal::Demonitor { reference },
+    );
+    true
+}
+
+/// As [`demonitor`], and takes its [`Down`] out of the mailbox if it lies there
+/// (law MON-09).
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn demonitor_flush(reference: MonitorRef) -> bool {
+    let was_active = demonitor(reference);
+    if !was_active {
+        let process = current::expect("demonitor_flush");
+        let is_its_down = |notice: &Notice| matches!(notice, Notice::Down(Down { reference: r, .. }) if *r == reference);
+        drop(flush(&process, is_its_down));
+    }
+    was_active
+}
+
+/// Says whether this process traps exits; what it did before (law TRAP-01).
+/// A trapping process gets exit signals as messages, except an explicit kill.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn trap_exit(trap: bool) -> bool {
+    let process = current::expect("trap_exit");
+    let mode = if trap {
+        ExitMode::Trapped
+    } else {
+        ExitMode::Fatal
+    };
+    let before = std::mem::replace(&mut process.header().owner.lock().exit_mode, mode);
+    before == ExitMode::Trapped
+}
+
+/// Labels this process, for reports and observers (law INFO-05).
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn set_label(label: impl Into<String>) {
+    let label: String = label.into();
+    current::expect("set_label").header().owner.lock().label = Some(label.into());
+}
+
+/// Sends an exit signal. See [`Node::exit`].
+///
+/// A process that sends itself a fatal one ends when it next returns to the
+/// scheduler or enters an operation of the runtime that waits.
+pub fn exit(pid: Pid, reason: ExitReason) {
+    Node::current().exit(pid, reason);
+}
+
+/// Kills a process. See [`Node::kill`].
+pub fn kill(pid: Pid) {
+    Node::current().kill(pid);
+}
+
+/// Gives a process a name. See [`Node::register`].
+///
+/// # Errors
+///
+/// See [`RegisterError`].
+pub fn register(name: impl Into<Name>, pid: Pid) -> Result<(), RegisterError> {
+    Node::current().register(name, pid)
+}
+
+/// Takes a name back. See [`Node::unregister`].
+///
+/// # Errors
+///
+/// If nobody has it.
+pub fn unregister(name: impl Into<Name>) -> Result<Pid, UnregisterError> {
+    Node::current().unregister(name)
+}
+
+/// Who has a name on the current node.
+pub fn whereis(name: impl Into<Name>) -> Option<Pid> {
+    Node::current().whereis(name)
+}
+
+/// Sends a message by pid or name. See [`Node::send`].
+///
+/// # Errors
+///
+/// If nobody has the name, or the process takes messages of another type.
+pub fn send<M: Send + 'static>(dest: impl Into<Dest>, message: M) -> Result<(), SendError<M>> {
+    Node::current().send(dest, message)
+}
+
+/// Sends a message after a time. See [`Node::send_after`].
+pub fn send_after<M: Send + 'static>(
+    after: Duration,
+    dest: impl Into<Dest>,
+    message: M,
+) -> TimerRef {
+    Node::current().send_after(after, dest, message)
+}
+
+/// Cancels a timer. See [`Node::cancel_timer`].
+pub fn cancel_timer(timer: TimerRef) -> Option<Duration> {
+    Node::current().cancel_timer(timer)
+}
+
+/// Reads a timer. See [`Node::read_timer`].
+pub fn read_timer(timer: TimerRef) -> Option<Duration> {
+    Node::current().read_timer(timer)
+}
+
+/// Whether a process is alive. See [`Node::is_alive`].
+///
+/// # Errors
+///
+/// If the process does not return to the scheduler within 5 seconds.
+pub async fn is_alive(pid: Pid) -> Result<bool, InfoError> {
+    let asked = Node::current().is_alive(pid);
+    asked.await
+}
+
+/// A picture of a process. See [`Node::process_info`].
+///
+/// # Errors
+///
+/// If the process does not return to the scheduler within 5 seconds.
+pub async fn process_info(pid: Pid) -> Result<Option<ProcessInfo>, InfoError> {
+    let asked = Node::current().process_info(pid);
+    asked.await
+}
+
+/// Waits for the end of a process. See [`Node::join`].
+pub fn join(pid: Pid) -> Join {
+    Node::current().join(pid)
+}
+
+/// Waits on the current node's clock.
+pub fn sleep(duration: Duration) -> Sleep {
+    Node::current().sleep(duration)
+}
+
+/// The time on the current node's clock.
+pub fn now() -> Instant {
+    Node::current().now()
+}
+
+/// Waits for a future, but no longer than this on the current node's clock.
+///
+/// # Errors
+///
+/// If the time is up first; the future is dropped.
+pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let timed = Node::current().timeout(duration, future);
+    timed.await
+}

@@ -1,0 +1,233 @@
+//! A turn of a process: take what has come, do what the signals say, run the
+//! body until it waits.
+
+use std::sync::Arc;
+
+use crate::exit_reason::{ExitReason, Panic};
+use crate::mailbox::{Stamped, Wake};
+use crate::node::NodeInner;
+use crate::panic_hook;
+use crate::process::cell::{BodyPoll, PanicPayload, Process};
+use crate::process::exit::{self, Death};
+use crate::process::owner::Owner;
+use crate::process::reaction::{Reaction, react_to_exit};
+use crate::process::{current, info};
+use crate::reply::Unanswered;
+use crate::signal::{Cause, Exit, Notice, Signal};
+
+/// Whether an operation of a process may go on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[must_use = "a process whose fate is decided must not go on"]
+pub(crate) enum Checkpoint {
+    GoOn,
+    /// The process must end; it is stopped when it returns to the scheduler.
+    Stop,
+}
+
+/// Gives a process its turn. The caller took it from a run queue, and puts it
+/// back if the answer says so.
+pub(crate) fn turn(process: &Arc<dyn Process>) -> Wake {
+    process.begin_turn();
+    let _entered = current::enter(Arc::clone(process));
+    refresh(process);
+    if let Some(reason) = fate(process) {
+        exit::end(process, Death::Ordered(reason));
+        return Wake::Already;
+    }
+    let polled = Arc::clone(process).poll_body();
+    match outcome(process, polled) {
+        Some(death) => {
+            exit::end(process, death);
+            Wake::Already
+        }
+        None => {
+            refuse_unanswered(process);
+            let attention = process.header().owner.lock().attention;
+            process.end_turn(attention)
+        }
+    }
+}
+
+/// What a process on its own thread does while its body waits.
+pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoint {
+    refuse_unanswered(process);
+    let attention = process.header().owner.lock().attention;
+    if process.end_turn(attention) == Wake::Already {
+        wait();
+    }
+    process.begin_turn();
+    refresh(process);
+    checkpoint(process)
+}
+
+/// Looks for signals, as every operation of the runtime does.
+pub(crate) fn checkpoint(process: &Arc<dyn Process>) -> Checkpoint {
+    if process.is_signalled() {
+        drain(process);
+    }
+    if process.header().owner.lock().fate.is_some() {
+        Checkpoint::Stop
+    } else {
+        Checkpoint::GoOn
+    }
+}
+
+/// Moves what has come into the inbox and handles the signals, in their order.
+pub(crate) fn drain(process: &Arc<dyn Process>) {
+    let mut owed = Vec::new();
+    let signals = process.take_signals(&mut owed);
+    let answered = {
+        let mut owner = process.header().owner.lock();
+        owner.owed.append(&mut owed);
+        owner.sweep_owed()
+    };
+    drop(answered);
+    for signal in signals {
+        handle(process, signal);
+    }
+}
+
+fn refresh(process: &Arc<dyn Process>) {
+    drain(process);
+    process.header().owner.lock().budget = Owner::BUDGET;
+    wake_receiver(process);
+}
+
+/// A receive that waits inside a combinator is woken by the waker that the
+/// combinator gave it, or the combinator would not poll it.
+fn wake_receiver(process: &Arc<dyn Process>) {
+    let mail = process.has_mail();
+    let receiver = {
+        let mut owner = process.header().owner.lock();
+        if mail || !owner.notices.is_empty() {
+            owner.receiver.take()
+        } else {
+            None
+        }
+    };
+    if let Some(receiver) = receiver {
+        receiver.wake();
+    }
+}
+
+fn fate(process: &Arc<dyn Process>) -> Option<ExitReason> {
+    process.header().owner.lock().fate.clone()
+}
+
+/// How the process ends, if it does. A fate that was decided while the body
+/// ran goes before what the body returned.
+fn outcome(process: &Arc<dyn Process>, polled: BodyPoll) -> Option<Death> {
+    let fate = fate(process).map(Death::Ordered);
+    match polled {
+        BodyPoll::Waiting => fate,
+        BodyPoll::Returned(reason) => Some(fate.unwrap_or(Death::Own(reason))),
+        BodyPoll::Panicked(payload) => {
+            let reason = panicked(process, payload);
+            Some(fate.unwrap_or(Death::Own(reason)))
+        }
+    }
+}
+
+/// The reason that a panic means.
+pub(crate) fn panicked(process: &Arc<dyn Process>, payload: PanicPayload) -> ExitReason {
+    let header = process.header();
+    let place = panic_hook::take_place();
+    let message = panic_hook::message(payload);
+    let name = header.name();
+    let ancestors = header.node.ancestors(header.parent);
+    ExitReason::Panicked(Arc::new(Panic::new(
+        message, place, header.pid, name, ancestors,
+    )))
+}
+
+/// Tells the callers whose replies were dropped in this turn.
+fn refuse_unanswered(process: &Arc<dyn Process>) {
+    let unanswered = {
+        let mut owner = process.header().owner.lock();
+        if owner.unanswered.is_empty() || owner.ending {
+            return;
+        }
+        std::mem::take(&mut owner.unanswered)
+    };
+    for reply in unanswered {
+        reply.refuse(Unanswered::Dropped);
+    }
+}
+
+/// Does what one signal says. One arm a signal; what it takes out of the
+/// owner is dropped after the lock is.
+fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
+    let Stamped {
+        position,
+        value: signal,
+    } = signal;
+    let header = process.header();
+    if header.owner.lock().fate.is_some() {
+        header.owner.lock().unheard.push(signal);
+        return;
+    }
+    match signal {
+        Signal::Exit { exit, cause } => handle_exit(process, position, exit, cause),
+        Signal::Link { from } => header.owner.lock().links.on_link(from),
+        Signal::Unlink { from, number } => {
+            header.owner.lock().links.on_unlink(from);
+            let ack = Signal::UnlinkAck {
+                from: header.pid,
+                number,
+            };
+            NodeInner::deliver(&header.node, header.pid, from, ack);
+        }
+        Signal::UnlinkAck { from, number } => {
+            header.owner.lock().links.on_unlink_ack(from, number);
+        }
+        Signal::Monitor { reference, watcher } => {
+            header.owner.lock().watchers.insert(reference, watcher);
+        }
+        Signal::Demonitor { reference } => {
+            let watcher = header.owner.lock().watchers.remove(&reference);
+            drop(watcher);
+        }
+        Signal::Down(down) => {
+            let mut owner = header.owner.lock();
+            if owner.monitors.remove(&down.reference).is_some() {
+                owner.notices.push_back(Stamped {
+                    position,
+                    value: Notice::Down(down),
+                });
+            }
+        }
+        Signal::Query(answer) => answer.settle(Some(info::of(process))),
+        Signal::System(order) => {
+            let notice = Stamped {
+                position,
+                value: Notice::System(order),
+            };
+            header.owner.lock().notices.push_back(notice);
+        }
+    }
+}
+
+fn handle_exit(process: &Arc<dyn Process>, position: u64, exit: Exit, cause: Cause) {
+    let mut owner = process.header().owner.lock();
+    let counts = match cause {
+        Cause::Asked => true,
+        Cause::Linked => owner.links.on_exit(exit.from),
+    };
+    if !counts {
+        drop(owner);
+        return;
+    }
+    match react_to_exit(owner.exit_mode, cause, exit) {
+        Reaction::Deliver(exit) => {
+            owner.notices.push_back(Stamped {
+                position,
+                value: Notice::Exit(exit),
+            });
+        }
+        Reaction::Die(reason) => owner.fate = Some(reason),
+        Reaction::Ignore(exit) => {
+            drop(owner);
+            drop(exit);
+        }
+    }
+}

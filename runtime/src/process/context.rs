@@ -1,0 +1,274 @@
+//! [`Context`]: what the body of a process is given to receive its messages.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use crate::mailbox::{Attention, Entry, Mailbox};
+use crate::node::Node;
+use crate::pid::Pid;
+use crate::process::body::{self, Checkpoint};
+use crate::process::cell::Process;
+use crate::process::current;
+use crate::process_ref::ProcessRef;
+use crate::signal::{Message, Notice, System};
+use crate::timer::Sleep;
+
+/// The owner's end of a process's mailbox, given to its body.
+///
+/// It works inside its process only: a `Context` that was moved to another
+/// task panics when it is used there.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Context, ExitReason, Message, Node};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new()?;
+/// let process = node.spawn(|mut ctx: Context<u32>| async move {
+///     let Message::User(n) = ctx.receive().await else { panic!("no message") };
+///     ExitReason::custom(n)
+/// })?;
+/// process.cast(7);
+/// assert_eq!(node.block_on(process.join()), ExitReason::custom(7));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Context<M> {
+    process: Arc<dyn Process>,
+    messages: PhantomData<fn() -> M>,
+}
+
+/// One entry of a mailbox, as behaviours see it.
+#[derive(Debug)]
+pub(crate) enum Event<M> {
+    Message(Message<M>),
+    System(System),
+}
+
+impl<M: Send + 'static> Context<M> {
+    pub(crate) fn new(process: Arc<dyn Process>) -> Self {
+        Self {
+            process,
+            messages: PhantomData,
+        }
+    }
+
+    /// This process's pid.
+    pub fn pid(&self) -> Pid {
+        self.process.header().pid
+    }
+
+    /// The node this process runs on.
+    pub fn node(&self) -> Node {
+        Node::from_inner(Arc::clone(&self.process.header().node))
+    }
+
+    /// A reference to this process, to be given to others.
+    pub fn self_ref(&self) -> ProcessRef<M> {
+        ProcessRef::new(Arc::clone(&self.process))
+    }
+
+    /// Receives the next message: the oldest one in the mailbox, or the first
+    /// that comes (law MSG-02).
+    ///
+    /// A process that receives without end gives way to others now and then,
+    /// even if its mailbox is never empty.
+    ///
+    /// # Panics
+    ///
+    /// If it is polled outside this process.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped: a message leaves the mailbox
+    /// only in the poll that returns it.
+    pub fn receive(&mut self) -> Receive<'_, M> {
+        Receive {
+            context: self,
+            state: ReceiveState::Fresh,
+        }
+    }
+
+    /// As [`receive`](Self::receive), but for no longer than `timeout` on the
+    /// node's clock; `None` then. The time counts from the first poll (law
+    /// MSG-05). A zero timeout polls (law MSG-04).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`receive`](Self::receive).
+    pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message<M>> {
+        if timeout.is_zero() {
+            return self.try_receive();
+        }
+        let mut sleep = self.node().sleep(timeout);
+        self.receive_until(&mut sleep).await
+    }
+
+    /// Receives a message if one lies in the mailbox.
+    ///
+    /// # Panics
+    ///
+    /// If it is called outside this process.
+    pub fn try_receive(&mut self) -> Option<Message<M>> {
+        if self.enter() == Checkpoint::Stop {
+            return None;
+        }
+        body::drain(&self.process);
+        match self.next()? {
+            Event::Message(message) => Some(message),
+            Event::System(order) => {
+                self.obey(order);
+                None
+            }
+        }
+    }
+
+    /// Receives until the sleep is over.
+    pub(crate) async fn receive_until(&mut self, sleep: &mut Sleep) -> Option<Message<M>> {
+        let mut receive = self.receive();
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(message) = Pin::new(&mut receive).poll(cx) {
+                return Poll::Ready(Some(message));
+            }
+            Pin::new(&mut *sleep).poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// The next entry, for behaviours, who obey system orders themselves.
+    pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Event<M>> {
+        if self.enter() == Checkpoint::Stop {
+            return Poll::Pending;
+        }
+        if !self.process.header().owner.lock().spend() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(event) = self.next() {
+            return Poll::Ready(event);
+        }
+        body::drain(&self.process);
+        match self.next() {
+            Some(event) => Poll::Ready(event),
+            None => {
+                self.wait(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn enter(&self) -> Checkpoint {
+        assert!(
+            current::is(&self.process),
+            "a `Context` works only inside the process it was given to, which is {}",
+            self.process.header().pid,
+        );
+        body::checkpoint(&self.process)
+    }
+
+    fn mailbox(&self) -> &Mailbox<M> {
+        self.process
+            .mailbox()
+            .downcast_ref()
+            .expect("a context is made with its mailbox's type")
+    }
+
+    fn next(&mut self) -> Option<Event<M>> {
+        let entry = {
+            let mut owner = self.process.header().owner.lock();
+            let mut inbox = self.mailbox().inbox.lock();
+            inbox.next(&mut owner.notices)
+        };
+        Some(match entry? {
+            Entry::Message(message) => Event::Message(Message::User(message)),
+            Entry::Notice(Notice::Exit(exit)) => Event::Message(Message::Exit(exit)),
+            Entry::Notice(Notice::Down(down)) => Event::Message(Message::Down(down)),
+            Entry::Notice(Notice::System(order)) => Event::System(order),
+        })
+    }
+
+    fn wait(&self, cx: &TaskContext<'_>) {
+        let receiver = self.is_foreign(cx.waker()).then(|| cx.waker().clone());
+        let mut owner = self.process.header().owner.lock();
+        owner.attention = Attention::Messages;
+        let before = std::mem::replace(&mut owner.receiver, receiver);
+        drop(owner);
+        drop(before);
+    }
+
+    /// Whether a waker is another one than the process's own, as combinators
+    /// make them.
+    fn is_foreign(&self, waker: &Waker) -> bool {
+        !std::ptr::addr_eq(waker.data(), Arc::as_ptr(&self.process))
+    }
+
+    fn wait_no_more(&self) {
+        if !current::is(&self.process) {
+            return;
+        }
+        let mut owner = self.process.header().owner.lock();
+        owner.attention = Attention::Signals;
+        let receiver = owner.receiver.take();
+        drop(owner);
+        drop(receiver);
+    }
+
+    /// A plain process ends when it receives the order to stop.
+    fn obey(&self, order: System) {
+        let System::Stop(reason) = order;
+        self.process.header().owner.lock().fate = Some(reason);
+    }
+}
+
+impl<M> fmt::Debug for Context<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("pid", &self.process.header().pid)
+            .finish()
+    }
+}
+
+/// The future of [`Context::receive`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Receive<'a, M: Send + 'static> {
+    context: &'a mut Context<M>,
+    state: ReceiveState,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum ReceiveState {
+    Fresh,
+    Waiting,
+}
+
+impl<M: Send + 'static> Future for Receive<'_, M> {
+    type Output = Message<M>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Message<M>> {
+        match self.context.poll_event(cx) {
+            Poll::Ready(Event::Message(message)) => Poll::Ready(message),
+            Poll::Ready(Event::System(order)) => {
+                self.context.obey(order);
+                Poll::Pending
+            }
+            Poll::Pending => {
+                self.state = ReceiveState::Waiting;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<M: Send + 'static> Drop for Receive<'_, M> {
+    fn drop(&mut self) {
+        if self.state == ReceiveState::Waiting {
+            self.context.wait_no_more();
+        }
+    }
+}

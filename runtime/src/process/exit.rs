@@ -1,0 +1,184 @@
+//! The last rites of a process.
+//!
+//! Their order is the heart of what the runtime promises: whatever others can
+//! see of a process is gone before anyone is told that it ended (law SIG-12),
+//! links are told before monitors (SIG-17), and nothing it was asked stays
+//! without an answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::exit_reason::ExitReason;
+use crate::node::NodeInner;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::body;
+use crate::process::cell::{Process, Registration, drop_caught};
+use crate::process::links::Links;
+use crate::reply::Unanswered;
+use crate::report;
+use crate::signal::{Cause, Down, Exit, Signal, Watcher};
+
+/// How a process came to its end.
+pub(crate) enum Death {
+    /// Its body returned or panicked.
+    Own(ExitReason),
+    /// A signal told it to.
+    Ordered(ExitReason),
+}
+
+/// Ends a process: for the thread that has its turn, or that took it from a
+/// node without hosts.
+pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
+    let death = drop_body(process, death);
+    report::ended(process, &death);
+    let (Death::Own(reason) | Death::Ordered(reason)) = death;
+    let header = process.header();
+    release_name(process);
+    header.node.timers.forget(header.pid);
+    let before = header.owner.lock().fate.replace(reason.clone());
+    drop_caught(before);
+    let (signals, owed) = process.close();
+    // From here on nothing of the user's runs for this process, except what
+    // watches it.
+    header
+        .owner
+        .lock()
+        .unheard
+        .extend(signals.into_iter().map(|signal| signal.value));
+    header.node.table.remove(header.pid);
+    answer_unheard(process, &reason);
+    fail_owed(process, owed, &reason);
+    tell_links(process, &reason);
+    tell_watchers(process, &reason);
+    leave_monitored(process);
+    header.node.process_ended();
+}
+
+/// Drops what is left of the body. If that panics, the panic is the reason.
+fn drop_body(process: &Arc<dyn Process>, death: Death) -> Death {
+    let (Death::Own(reason) | Death::Ordered(reason)) = &death;
+    // Decided before anything is dropped, so that an operation in a destructor
+    // finds the process dying.
+    process
+        .header()
+        .owner
+        .lock()
+        .fate
+        .get_or_insert_with(|| reason.clone());
+    match process.drop_body() {
+        Ok(()) => death,
+        Err(payload) => Death::Own(body::panicked(process, payload)),
+    }
+}
+
+fn release_name(process: &Arc<dyn Process>) {
+    let header = process.header();
+    let mut registration = header.registration.lock();
+    let before = std::mem::replace(&mut *registration, Registration::Closed);
+    if let Registration::Named(name) = &before {
+        header.node.registry.remove(name, header.pid);
+    }
+}
+
+/// Answers what the process did not live to hear.
+fn answer_unheard(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let header = process.header();
+    let unheard = std::mem::take(&mut header.owner.lock().unheard);
+    for signal in unheard {
+        match signal {
+            Signal::Monitor {
+                watcher: Watcher::Waiter(slot),
+                ..
+            } => slot.settle(reason.clone()),
+            signal => NodeInner::bounce(&header.node, header.pid, signal),
+        }
+    }
+}
+
+/// Tells the callers that still wait for a reply (law GS-24).
+fn fail_owed(
+    process: &Arc<dyn Process>,
+    unread: Vec<Arc<dyn crate::reply::Owed>>,
+    reason: &ExitReason,
+) {
+    let (owed, unanswered) = {
+        let mut owner = process.header().owner.lock();
+        (
+            std::mem::take(&mut owner.owed),
+            std::mem::take(&mut owner.unanswered),
+        )
+    };
+    for reply in owed.into_iter().chain(unanswered).chain(unread) {
+        reply.refuse(Unanswered::Down(reason.clone()));
+    }
+}
+
+fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let header = process.header();
+    let links: Links = std::mem::take(&mut header.owner.lock().links);
+    for other in links.linked() {
+        let exit = Exit {
+            from: header.pid,
+            reason: reason.clone(),
+        };
+        let signal = Signal::Exit {
+            exit,
+            cause: Cause::Linked,
+        };
+        NodeInner::deliver(&header.node, header.pid, other, signal);
+    }
+}
+
+fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let header = process.header();
+    let watchers = std::mem::take(&mut header.owner.lock().watchers);
+    for (reference, watcher) in watchers {
+        tell_watcher(&header.node, header.pid, reference, watcher, reason.clone());
+    }
+}
+
+/// Tells one watcher that `dead` has ended.
+pub(crate) fn tell_watcher(
+    node: &Arc<NodeInner>,
+    dead: Pid,
+    reference: MonitorRef,
+    watcher: Watcher,
+    reason: ExitReason,
+) {
+    match watcher {
+        Watcher::Process { name } => {
+            let down = Signal::Down(Down {
+                reference,
+                pid: dead,
+                name,
+                reason,
+            });
+            NodeInner::deliver(node, dead, reference.owner(), down);
+        }
+        Watcher::Waiter(slot) => node.transmit(dead, reference.owner(), || slot.settle(reason)),
+    }
+}
+
+/// Takes this process out of the processes it watched (law MON-14).
+fn leave_monitored(process: &Arc<dyn Process>) {
+    let header = process.header();
+    let (monitors, notices, receiver) = {
+        let mut owner = header.owner.lock();
+        let monitors: BTreeMap<MonitorRef, Pid> = std::mem::take(&mut owner.monitors);
+        (
+            monitors,
+            std::mem::take(&mut owner.notices),
+            owner.receiver.take(),
+        )
+    };
+    for (reference, target) in monitors {
+        NodeInner::deliver(
+            &header.node,
+            header.pid,
+            target,
+            Signal::Demonitor { reference },
+        );
+    }
+    drop_caught(notices);
+    drop_caught(receiver);
+}

@@ -1,0 +1,76 @@
+//! What can be known of a process: [`ProcessInfo`].
+
+use std::sync::Arc;
+
+use crate::name::Name;
+use crate::pid::Pid;
+use crate::process::cell::{Header, Process, Registration};
+use crate::process::reaction::ExitMode;
+use crate::signal::Watcher;
+
+/// A picture of a process, taken when it handled the question (laws SIG-11,
+/// INFO-02 to INFO-05).
+///
+/// # Differences from Erlang
+///
+/// There are no memory sizes, no dictionary and no current function: Rust does
+/// not account for them per process.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// Who it is.
+    pub pid: Pid,
+    /// Its registered name.
+    pub name: Option<Name>,
+    /// Its label, for people.
+    pub label: Option<String>,
+    /// Who spawned it; `None` if no process did.
+    pub parent: Option<Pid>,
+    /// Whether it traps exits.
+    pub trap_exit: bool,
+    /// Who it is linked to.
+    pub links: Vec<Pid>,
+    /// Whom it watches, once a monitor.
+    pub monitors: Vec<Pid>,
+    /// Which processes watch it, once a monitor.
+    pub monitored_by: Vec<Pid>,
+    /// How many messages have come that it has not received.
+    pub message_queue_len: usize,
+}
+
+impl Header {
+    /// The registered name.
+    pub(crate) fn name(&self) -> Option<Name> {
+        match &*self.registration.lock() {
+            Registration::Named(name) => Some(name.clone()),
+            Registration::Free | Registration::Closed => None,
+        }
+    }
+
+    pub(crate) fn label(&self) -> Option<Arc<str>> {
+        self.owner.lock().label.clone()
+    }
+}
+
+/// The picture of a process, for the thread that has its turn.
+pub(crate) fn of(process: &Arc<dyn Process>) -> ProcessInfo {
+    let header = process.header();
+    let name = header.name();
+    let queued = process.queue_len();
+    let owner = header.owner.lock();
+    let watching = |(reference, watcher): (&crate::MonitorRef, &Watcher)| match watcher {
+        Watcher::Process { .. } => Some(reference.owner()),
+        Watcher::Waiter(_) => None,
+    };
+    ProcessInfo {
+        pid: header.pid,
+        name,
+        label: owner.label.as_deref().map(str::to_owned),
+        parent: header.parent,
+        trap_exit: owner.exit_mode == ExitMode::Trapped,
+        links: owner.links.linked().collect(),
+        monitors: owner.monitors.values().copied().collect(),
+        monitored_by: owner.watchers.iter().filter_map(watching).collect(),
+        message_queue_len: queued + owner.notices.len(),
+    }
+}

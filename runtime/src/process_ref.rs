@@ -1,0 +1,282 @@
+//! [`ProcessRef`]: a typed reference to a process, or to whoever has a name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::exit_reason::ExitReason;
+use crate::mailbox::{Mailbox, Wake};
+use crate::name::Name;
+use crate::node::{Node, NodeInner};
+use crate::pid::Pid;
+use crate::process::cell::Process;
+use crate::process::current;
+use crate::process::join::Join;
+use crate::reply::{Call, Of, Owed, Reply, Unanswered};
+
+/// A typed reference to a process, cheap to clone.
+///
+/// It either means one process for good, or a name that is resolved at each
+/// send ([`named`](Self::named)), which stays valid when a supervisor restarts
+/// the process behind it (law REG-09).
+///
+/// Holding a reference keeps nothing alive but the memory of the process's
+/// cell.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Context, Message, Node};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new()?;
+/// let process = node.spawn(|mut ctx: Context<&str>| async move {
+///     assert_eq!(ctx.receive().await, Message::User("hello"));
+/// })?;
+/// process.cast("hello");
+/// assert!(node.block_on(process.join()).is_normal());
+/// # Ok(())
+/// # }
+/// ```
+pub struct ProcessRef<M> {
+    target: Target,
+    messages: Of<M>,
+}
+
+#[derive(Clone)]
+enum Target {
+    Process(Arc<dyn Process>),
+    Name(Arc<NodeInner>, Name),
+}
+
+/// Why a message was not sent; it holds the message.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<M> {
+    /// Nobody has that name (law SIG-08).
+    #[error("no process is registered as `{name}`")]
+    Unregistered {
+        /// The name that nobody has.
+        name: Name,
+        /// The message.
+        message: M,
+    },
+    /// The process takes messages of another type.
+    #[error("process {pid} takes `{expected}`, not `{}`", std::any::type_name::<M>())]
+    WrongType {
+        /// The process.
+        pid: Pid,
+        /// The type of message it takes.
+        expected: &'static str,
+        /// The message.
+        message: M,
+    },
+}
+
+impl<M> SendError<M> {
+    /// The message that was not sent.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Unregistered { message, .. } | Self::WrongType { message, .. } => message,
+        }
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = match self {
+            Self::Unregistered { name, .. } => {
+                let mut out = f.debug_struct("Unregistered");
+                out.field("name", name);
+                out
+            }
+            Self::WrongType { pid, expected, .. } => {
+                let mut out = f.debug_struct("WrongType");
+                out.field("pid", pid).field("expected", expected);
+                out
+            }
+        };
+        out.finish_non_exhaustive()
+    }
+}
+
+impl<M: Send + 'static> ProcessRef<M> {
+    pub(crate) fn new(process: Arc<dyn Process>) -> Self {
+        Self {
+            target: Target::Process(process),
+            messages: Of::default(),
+        }
+    }
+
+    pub(crate) fn by_name(node: Arc<NodeInner>, name: Name) -> Self {
+        Self {
+            target: Target::Name(node, name),
+            messages: Of::default(),
+        }
+    }
+
+    /// A reference to whoever has this name on the current node, resolved anew
+    /// at each send.
+    pub fn named(name: impl Into<Name>) -> Self {
+        Node::current().named(name)
+    }
+
+    /// The pid; `None` for a name that nobody has.
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.target {
+            Target::Process(process) => Some(process.header().pid),
+            Target::Name(node, name) => node.registry.whereis(name),
+        }
+    }
+
+    /// Sends a message and does not care whether it arrives: to a dead
+    /// process, an unknown name or a process of another message type it is
+    /// dropped (laws SIG-07, GS-37).
+    pub fn cast(&self, message: M) {
+        if let Err(error) = self.send(message) {
+            drop(error);
+        }
+    }
+
+    /// Sends a message. To a dead process it is dropped silently (law SIG-07).
+    ///
+    /// # Errors
+    ///
+    /// If nobody has the name, or the process takes messages of another type;
+    /// the message is in the error.
+    pub fn send(&self, message: M) -> Result<(), SendError<M>> {
+        let Some(process) = self.resolve() else {
+            return match &self.target {
+                Target::Process(_) => Ok(()),
+                Target::Name(_, name) => Err(SendError::Unregistered {
+                    name: name.clone(),
+                    message,
+                }),
+            };
+        };
+        send_to(&process, message)
+    }
+
+    /// Calls a server: sends what `request` makes of the way back, and waits
+    /// for the reply, 5 seconds unless told otherwise. The constructor of a
+    /// message variant with one field *is* such a request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{CallError, ExitReason, Node, Reply};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// enum Msg { Get(Reply<u64>) }
+    ///
+    /// let node = Node::new()?;
+    /// let nobody = node.named::<Msg>("counter");
+    /// let result = node.block_on(nobody.call(Msg::Get));
+    /// assert_eq!(result, Err(CallError::Down(ExitReason::NoProcess)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<T, F>(&self, request: F) -> Call<M, T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(Reply<T>) -> M,
+    {
+        Call::new(self.clone(), request)
+    }
+
+    /// Waits for the end of the process and returns its reason; of a process
+    /// that has ended already, the reason it ended with. For a name that
+    /// nobody has, [`ExitReason::NoProcess`].
+    pub fn join(&self) -> Join {
+        match self.resolve() {
+            Some(process) => Join::of(&process),
+            None => Join::settled(ExitReason::NoProcess),
+        }
+    }
+
+    /// The process meant now.
+    pub(crate) fn resolve(&self) -> Option<Arc<dyn Process>> {
+        match &self.target {
+            Target::Process(process) => Some(Arc::clone(process)),
+            Target::Name(node, name) => node
+                .registry
+                .whereis(name)
+                .and_then(|pid| node.table.get(pid)),
+        }
+    }
+
+    /// Pushes a message together with the reply it asks for, which is refused
+    /// if the message is.
+    pub(crate) fn push_call(
+        &self,
+        process: &Arc<dyn Process>,
+        caller: Pid,
+        message: M,
+        owed: Arc<dyn Owed>,
+    ) {
+        let header = process.header();
+        header.node.transmit(caller, header.pid, || {
+            let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
+                let offered = std::any::type_name::<M>();
+                owed.refuse(Unanswered::WrongType {
+                    expected: process.message_type(),
+                    offered,
+                });
+                return;
+            };
+            if let Err(message) = scheduled(process, mailbox.push_call(message, Arc::clone(&owed)))
+            {
+                // Before the message is dropped, and the reply in it.
+                owed.refuse(Unanswered::Down(ExitReason::NoProcess));
+                drop(message);
+            }
+        });
+    }
+}
+
+/// Sends to a process that may take messages of another type.
+pub(crate) fn send_to<M: Send + 'static>(
+    process: &Arc<dyn Process>,
+    message: M,
+) -> Result<(), SendError<M>> {
+    let header = process.header();
+    let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
+        let expected = process.message_type();
+        return Err(SendError::WrongType {
+            pid: header.pid,
+            expected,
+            message,
+        });
+    };
+    let from = current::with(|current| current.header().pid).unwrap_or(Pid::OUTSIDE);
+    header.node.transmit(from, header.pid, || {
+        // Dropped here if the process has ended (law SIG-07).
+        drop(scheduled(process, mailbox.push(message)));
+    });
+    Ok(())
+}
+
+/// Schedules the process if a push woke it.
+fn scheduled<M>(process: &Arc<dyn Process>, push: Result<Wake, M>) -> Result<(), M> {
+    if push? == Wake::Schedule {
+        process.header().node.schedule(Arc::clone(process));
+    }
+    Ok(())
+}
+
+impl<M> Clone for ProcessRef<M> {
+    fn clone(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            messages: Of::default(),
+        }
+    }
+}
+
+impl<M> fmt::Debug for ProcessRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Process(process) => write!(f, "ProcessRef({})", process.header().pid),
+            Target::Name(_, name) => write!(f, "ProcessRef({name:?})"),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The names of a node, by name. The other direction is in each process's
+//! header; a name changes hands under the lock of the process it belongs to.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::name::Name;
+use crate::pid::Pid;
+use crate::process::cell::{Process, Registration};
+use crate::table::Table;
+
+/// Why a name was not given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Another process has the name (law REG-02).
+    #[error("name `{name}` is taken by {holder}")]
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// Who has it.
+        holder: Pid,
+    },
+    /// The process has a name; it can have one (law REG-01).
+    #[error("process {pid} is already registered as `{name}`")]
+    AlreadyNamed {
+        /// The process.
+        pid: Pid,
+        /// The name it has.
+        name: Name,
+    },
+    /// There is no such process (law REG-03).
+    #[error("no process {0}")]
+    NoProcess(Pid),
+    /// The name is empty.
+    #[error("a name must not be empty")]
+    EmptyName,
+}
+
+/// Why a name was not taken back: nobody has it (law REG-05).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no process is registered as `{0}`")]
+pub struct UnregisterError(pub Name);
+
+/// The names of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Registry(DashMap<Name, Pid>);
+
+impl Registry {
+    pub(crate) fn whereis(&self, name: &Name) -> Option<Pid> {
+        self.0.get(name).map(|entry| *entry)
+    }
+
+    pub(crate) fn names(&self) -> Vec<Name> {
+        self.0.iter().map(|entry| entry.key().clone()).collect()
+    }
+
+    pub(crate) fn register(
+        &self,
+        name: &Name,
+        process: &Arc<dyn Process>,
+    ) -> Result<(), RegisterError> {
+        let pid = process.header().pid;
+        if name.as_str().is_empty() {
+            return Err(RegisterError::EmptyName);
+        }
+        let mut registration = process.header().registration.lock();
+        match &*registration {
+            Registration::Closed => return Err(RegisterError::NoProcess(pid)),
+            Registration::Named(name) => {
+                return Err(RegisterError::AlreadyNamed {
+                    pid,
+                    name: name.clone(),
+                });
+            }
+            Registration::Free => {}
+        }
+        match self.0.entry(name.clone()) {
+            Entry::Occupied(entry) => {
+                let holder = *entry.get();
+                return Err(RegisterError::NameTaken {
+                    name: name.clone(),
+                    holder,
+                });
+            }
+            Entry::Vacant(entry) => drop(entry.insert(pid)),
+        }
+        *registration = Registration::Named(name.clone());
+        Ok(())
+    }
+
+    pub(crate) fn unregister(&self, name: &Name, table: &Table) -> Result<Pid, UnregisterError> {
+        let unknown = || UnregisterError(name.clone());
+        let pid = self.whereis(name).ok_or_else(unknown)?;
+        // Gone from the table: its end has released the name by now or does so.
+        let process = table.get(pid).ok_or_else(unknown)?;
+        let mut registration = process.header().registration.lock();
+        match &*registration {
+            Registration::Named(held) if held == name => {}
+            Registration::Named(_) | Registration::Free | Registration::Closed => {
+                return Err(unknown());
+            }
+        }
+        self.remove(name, pid);
+        *registration = Registration::Free;
+        Ok(pid)
+    }
+
+    /// Frees a name, under the lock of the process that has it.
+    pub(crate) fn remove(&self, name: &Name, holder: Pid) {
+        self.0.remove_if(name, |_, pid| *pid == holder);
+    }
+}

@@ -1,0 +1,158 @@
+//! A host: the Tokio task that runs processes on one worker.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crossbeam_deque::Worker;
+
+use crate::mailbox::Wake;
+use crate::node::NodeInner;
+use crate::process::body;
+use crate::scheduler::{LOCAL, Local, Scheduler, Task};
+use crate::sync::atomic::Ordering;
+
+/// Runs processes until the node is over.
+pub(crate) async fn run(node: Arc<NodeInner>, index: usize, queue: Worker<Task>) {
+    let mut host = Host {
+        node: Arc::clone(&node),
+        index,
+        queue: Some(queue),
+        tick: 0,
+    };
+    loop {
+        match host.turn() {
+            Turn::Spent => tokio::task::yield_now().await,
+            Turn::Idle => sleep(&node, index).await,
+            Turn::Over => return,
+        }
+    }
+}
+
+/// How long a process may hold up what is queued behind it while another host
+/// sleeps.
+const WATCH: Duration = Duration::from_millis(5);
+
+struct Host {
+    node: Arc<NodeInner>,
+    index: usize,
+    // Invariant: `None` only inside `turn`.
+    queue: Option<Worker<Task>>,
+    tick: u32,
+}
+
+/// How a turn of a host ended.
+enum Turn {
+    /// There may be more to do; other Tokio tasks first.
+    Spent,
+    /// There was nothing more to do.
+    Idle,
+    /// The node is over.
+    Over,
+}
+
+impl Host {
+    /// How many processes run before other Tokio tasks get their turn.
+    const TURN: u32 = 64;
+
+    fn turn(&mut self) -> Turn {
+        let node = Arc::clone(&self.node);
+        let _local = lay_open(&node, self.index, &mut self.queue);
+        for _ in 0..Self::TURN {
+            self.tick = self.tick.wrapping_add(1);
+            let Some(process) = node.scheduler.find(self.index, self.tick) else {
+                return if node.scheduler.is_done() {
+                    Turn::Over
+                } else {
+                    Turn::Idle
+                };
+            };
+            if body::turn(&process) == Wake::Schedule {
+                node.scheduler.requeue(process);
+            }
+            if !tokio::task::coop::has_budget_remaining() {
+                break;
+            }
+        }
+        Turn::Spent
+    }
+}
+
+/// Sleeps until there is something to do.
+async fn sleep(node: &NodeInner, index: usize) {
+    let scheduler = &node.scheduler;
+    if is_to_watch(scheduler) {
+        // As long as all goes well with the hosts that run.
+        let _ = tokio::time::timeout(WATCH, doze(scheduler, index)).await;
+        scheduler.sleepers.rise(index);
+        scheduler.watched.store(false, Ordering::SeqCst);
+    } else {
+        doze(scheduler, index).await;
+    }
+    // Somebody should look after this host while it runs.
+    if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
+        scheduler.sleepers.wake_one();
+    }
+}
+
+/// Whether the host that goes to sleep is to watch those that run: for what
+/// is queued behind a process that blocks its worker.
+fn is_to_watch(scheduler: &Scheduler) -> bool {
+    scheduler.sleepers.awake() > 1 && !scheduler.watched.swap(true, Ordering::SeqCst)
+}
+
+/// Sleeps until it is woken.
+async fn doze(scheduler: &Scheduler, index: usize) {
+    let mut lain_down = false;
+    poll_fn(|cx| {
+        if lain_down && !scheduler.sleepers.is_asleep(index) {
+            return Poll::Ready(());
+        }
+        lain_down = true;
+        scheduler.sleepers.lie_down(index, cx.waker().clone());
+        if scheduler.has_work() || scheduler.is_done() {
+            scheduler.sleepers.rise(index);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.node.host_left();
+    }
+}
+
+/// Lends a host's queue to its thread for a turn.
+fn lay_open<'a>(
+    node: &NodeInner,
+    index: usize,
+    queue: &'a mut Option<Worker<Task>>,
+) -> LaidOpen<'a> {
+    let lent = queue.take().expect("a host lends its queue once at a time");
+    let local = Local {
+        scheduler: &raw const node.scheduler,
+        index,
+        queue: lent,
+        streak: 0,
+    };
+    LaidOpen {
+        before: LOCAL.replace(Some(local)),
+        queue,
+    }
+}
+
+/// Takes the queue back at the end of a turn.
+struct LaidOpen<'a> {
+    before: Option<Local>,
+    queue: &'a mut Option<Worker<Task>>,
+}
+
+impl Drop for LaidOpen<'_> {
+    fn drop(&mut self) {
+        *self.queue = LOCAL.replace(self.before.take()).map(|local| local.queue);
+    }
+}

@@ -1,0 +1,32 @@
+//! The locks and atomics of the runtime, from the standard library or, in the
+//! models, from loom (`--cfg resurgam_loom`).
+
+#[cfg(resurgam_loom)]
+pub(crate) use loom::sync::atomic;
+#[cfg(not(resurgam_loom))]
+pub(crate) use std::sync::atomic;
+
+#[cfg(resurgam_loom)]
+use loom::sync as imp;
+#[cfg(not(resurgam_loom))]
+use std::sync as imp;
+use std::sync::PoisonError;
+
+pub(crate) use imp::MutexGuard;
+
+/// A mutex that knows no poison.
+///
+/// No value of the user's is dropped, formatted or called while one of these
+/// is held, so no panic of theirs can come in between.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,167 @@
+//! The process table: from pids to processes.
+//!
+//! Slots lie in pages that are made when they are first needed and never move.
+//! A slot counts its uses, and a pid names one use, so a stale pid finds
+//! nothing (law SPAWN-10). Free slots are used again in the order they became
+//! free, which keeps a slot's uses far apart.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+
+use crate::pid::Pid;
+use crate::process::cell::Process;
+use crate::spawn::SpawnError;
+use crate::sync::Mutex;
+
+const PAGE: u32 = 4096;
+
+pub(crate) struct Table {
+    pages: Box<[OnceLock<Box<[Slot]>>]>,
+    free: Mutex<Free>,
+}
+
+struct Slot(Mutex<Use>);
+
+/// One use of a slot.
+struct Use {
+    serial: u32,
+    process: Option<Arc<dyn Process>>,
+}
+
+/// Which slots can be used next.
+struct Free {
+    phase: Phase,
+    released: VecDeque<u32>,
+    /// The first slot that was never used.
+    fresh: u32,
+    live: usize,
+    limit: usize,
+}
+
+/// Whether new processes are let in.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Phase {
+    Open,
+    Closed,
+}
+
+impl Table {
+    /// Slot 0 is never used: `<0.0.0>` is no process.
+    const FIRST: u32 = 1;
+
+    /// How many processes a node can have at once.
+    pub(crate) const MAX: usize = (Pid::SLOTS - Self::FIRST) as usize;
+
+    pub(crate) fn new(limit: usize) -> Self {
+        let pages = (0..Pid::SLOTS / PAGE).map(|_| OnceLock::new()).collect();
+        let free = Free {
+            phase: Phase::Open,
+            released: VecDeque::new(),
+            fresh: Self::FIRST,
+            live: 0,
+            limit,
+        };
+        Self {
+            pages,
+            free: Mutex::new(free),
+        }
+    }
+
+    /// Reserves a pid for a process that is being made.
+    pub(crate) fn reserve(&self) -> Result<Pid, SpawnError> {
+        let slot = self.free.lock().take()?;
+        let mut used = self.slot(slot).0.lock();
+        // Serial 0 is left out, so that no pid of a process reads `<0.x.0>`.
+        used.serial = used.serial.checked_add(1).unwrap_or(1);
+        Ok(Pid::new(slot, used.serial))
+    }
+
+    /// Lets the process be found.
+    pub(crate) fn publish(&self, process: Arc<dyn Process>) {
+        let slot = process.header().pid.slot();
+        self.slot(slot).0.lock().process = Some(process);
+    }
+
+    pub(crate) fn get(&self, pid: Pid) -> Option<Arc<dyn Process>> {
+        let page = self.pages.get((pid.slot() / PAGE) as usize)?.get()?;
+        let used = page[(pid.slot() % PAGE) as usize].0.lock();
+        if used.serial == pid.serial() {
+            used.process.clone()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn remove(&self, pid: Pid) {
+        let process = {
+            let mut used = self.slot(pid.slot()).0.lock();
+            debug_assert_eq!(used.serial, pid.serial(), "removed twice");
+            used.process.take()
+        };
+        let mut free = self.free.lock();
+        free.released.push_back(pid.slot());
+        free.live -= 1;
+        drop(free);
+        drop(process);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.free.lock().live
+    }
+
+    /// Lets no new process in from now on.
+    pub(crate) fn close(&self) {
+        self.free.lock().phase = Phase::Closed;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.free.lock().phase == Phase::Closed
+    }
+
+    /// All processes of this moment, in the order of their slots.
+    pub(crate) fn all(&self) -> Vec<Arc<dyn Process>> {
+        let pages = self.pages.iter().filter_map(OnceLock::get);
+        pages
+            .flat_map(|page| page.iter().filter_map(|slot| slot.0.lock().process.clone()))
+            .collect()
+    }
+
+    fn slot(&self, slot: u32) -> &Slot {
+        let page = self.pages[(slot / PAGE) as usize].get_or_init(|| {
+            (0..PAGE)
+                .map(|_| {
+                    Slot(Mutex::new(Use {
+                        serial: 0,
+                        process: None,
+                    }))
+                })
+                .collect()
+        });
+        &page[(slot % PAGE) as usize]
+    }
+}
+
+impl Free {
+    fn take(&mut self) -> Result<u32, SpawnError> {
+        if self.phase == Phase::Closed {
+            return Err(SpawnError::Stopped);
+        }
+        if self.live >= self.limit {
+            return Err(SpawnError::TooManyProcesses { limit: self.limit });
+        }
+        self.live += 1;
+        // A slot rests as long as there are fresh ones in its page.
+        if self.released.len() < PAGE as usize / 2 && self.fresh < Pid::SLOTS {
+            let slot = self.fresh;
+            self.fresh += 1;
+            return Ok(slot);
+        }
+        match self.released.pop_front() {
+            Some(slot) => Ok(slot),
+            None => {
+                self.live -= 1;
+                Err(SpawnError::TooManyProcesses { limit: self.limit })
+            }
+        }
+    }
+}
