@@ -1,1 +1,3 @@
-fn main() {}
+//! The laws, tested through the public API.
+
+mod support;

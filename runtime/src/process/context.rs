@@ -34,7 +34,7 @@ use crate::timer::Sleep;
 ///     ExitReason::custom(n)
 /// })?;
 /// process.cast(7);
-/// assert_eq!(node.block_on(process.join()), ExitReason::custom(7));
+/// assert_eq!(node.block_on(process.join()), ExitReason::custom(7_u32));
 /// # Ok(())
 /// # }
 /// ```

@@ -1,0 +1,66 @@
+//! What the tests share: a world for each test, on every kind of runtime.
+
+use std::time::Duration;
+
+use resurgam::{Context, ExitReason, ManualClock, Node};
+
+/// Runs a test as a process of a fresh node: on a current-thread runtime, and
+/// on one with two workers. Fails if the process does not end normally, or if
+/// the node cannot be stopped with every process ended.
+#[track_caller]
+pub fn run<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
+where
+    M: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for runtime in runtimes() {
+        let test = test.clone();
+        runtime.block_on(async move {
+            let node = Node::new().expect("a node can be made");
+            check(&node, test).await;
+        });
+    }
+}
+
+/// As [`run`], on a clock that stands still until the test moves it.
+#[track_caller]
+pub fn run_with_clock<M, F>(test: impl Fn(Context<M>, ManualClock) -> F + Clone + Send + 'static)
+where
+    M: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for runtime in runtimes() {
+        let test = test.clone();
+        runtime.block_on(async move {
+            let clock = ManualClock::new();
+            let node = Node::builder().clock(clock.clone()).start().expect("a node can be made");
+            check(&node, move |ctx| test(ctx, clock)).await;
+        });
+    }
+}
+
+fn runtimes() -> [tokio::runtime::Runtime; 2] {
+    let one = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let two = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    [one.expect("a runtime can be made"), two.expect("a runtime can be made")]
+}
+
+async fn check<M, F>(node: &Node, test: impl FnOnce(Context<M>) -> F + Send + 'static)
+where
+    M: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let process = node.spawn(test).expect("a fresh node can spawn");
+    let reason = process.join().await;
+    assert_eq!(reason, ExitReason::Normal, "the test's process ended: {reason}");
+    node.stop(Duration::from_secs(5)).await.expect("every process ends");
+    assert_eq!(node.process_count(), 0);
+    assert_eq!(node.timer_count(), 0);
+}
+
+/// A body that does nothing until it is ended.
+pub async fn idle(mut ctx: Context<()>) {
+    loop {
+        ctx.receive().await;
+    }
+}
