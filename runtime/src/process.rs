@@ -88,7 +88,8 @@ where
     F: Future<Output: ProcessOutput> + Send + 'static,
 {
     let spawned = spawn_options().monitor().spawn(body)?;
-    let reference = spawned.monitor.expect("a monitor was asked for");
+    // Without a monitor, `spawn` would have said that the caller is no process.
+    let reference = spawned.monitor.ok_or(SpawnError::NotInProcess)?;
     Ok((spawned.process, reference))
 }
 

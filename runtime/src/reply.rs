@@ -15,7 +15,6 @@ use crate::exit_reason::ExitReason;
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::Process;
 use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::slot::Slot;
@@ -147,11 +146,17 @@ impl<T: Send + 'static> Drop for Reply<T> {
         };
         // In the server itself it is not yet clear whether it dropped the
         // reply and lives on or is on its way down: the end of the turn knows.
-        match current::get() {
-            Some(process) if process.header().pid == self.server => {
-                process.header().owner.lock().unanswered.push(answer);
+        let mut answer = Some(answer);
+        current::with(|process| {
+            let header = process.header();
+            if header.pid == self.server
+                && let Some(answer) = answer.take()
+            {
+                header.owner.lock().unanswered.push(answer);
             }
-            _ => answer.refuse(Unanswered::Dropped),
+        });
+        if let Some(answer) = answer {
+            answer.refuse(Unanswered::Dropped);
         }
     }
 }
@@ -313,8 +318,16 @@ impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<M, T, F> {
 
 /// Whether the current process must not go on.
 pub(crate) fn stopped() -> bool {
-    current::get()
-        .is_some_and(|process: Arc<dyn Process>| body::checkpoint(&process) == Checkpoint::Stop)
+    // The look must not run anything of the user's, so it does not drain.
+    let quiet = current::with(|process| {
+        !process.is_signalled() && process.header().owner.lock().fate.is_none()
+    });
+    match quiet {
+        None | Some(true) => false,
+        Some(false) => {
+            current::get().is_some_and(|process| body::checkpoint(&process) == Checkpoint::Stop)
+        }
+    }
 }
 
 /// Keeps a type parameter in a struct without owning it.

@@ -138,7 +138,7 @@ impl SpawnOptions {
         B: FnOnce(Context<M>) -> F + Send + 'static,
         F: Future<Output: ProcessOutput> + Send + 'static,
     {
-        let born = self.bear(Seat::Host, |header| Cell::new(header, body))?;
+        let born = self.bear(Seat::Host, |header| Cell::make(header, body))?;
         born.process
             .header()
             .node
@@ -162,7 +162,7 @@ impl SpawnOptions {
             let rung = rung.clone();
             move |ctx: Context<M>| async move { body(ThreadContext::new(ctx, rung)) }
         };
-        let born = self.bear(Seat::Thread(bell), |header| Cell::new(header, call))?;
+        let born = self.bear(Seat::Thread(bell), |header| Cell::make(header, call))?;
         match thread::run(Arc::clone(&born.process), rung) {
             Ok(()) => Ok(born.into_spawned()),
             Err(error) => {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::exit_reason::{ExitReason, Panic};
-use crate::mailbox::{Stamped, Wake};
+use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::panic_hook;
 use crate::process::cell::{BodyPoll, PanicPayload, Process};
@@ -12,7 +12,7 @@ use crate::process::exit::{self, Death};
 use crate::process::owner::Owner;
 use crate::process::reaction::{Reaction, react_to_exit};
 use crate::process::{current, info};
-use crate::reply::Unanswered;
+use crate::reply::{Owed, Unanswered};
 use crate::signal::{Cause, Exit, Notice, Signal};
 
 /// Whether an operation of a process may go on.
@@ -29,35 +29,32 @@ pub(crate) enum Checkpoint {
 pub(crate) fn turn(process: &Arc<dyn Process>) -> Wake {
     process.begin_turn();
     let _entered = current::enter(Arc::clone(process));
-    refresh(process);
-    if let Some(reason) = fate(process) {
+    if let Some(reason) = refresh(process) {
         exit::end(process, Death::Ordered(reason));
         return Wake::Already;
     }
     let polled = Arc::clone(process).poll_body();
-    match outcome(process, polled) {
-        Some(death) => {
-            exit::end(process, death);
-            Wake::Already
-        }
-        None => {
-            refuse_unanswered(process);
-            let attention = process.header().owner.lock().attention;
-            process.end_turn(attention)
-        }
+    let rest = rest(process);
+    if let Some(death) = outcome(process, polled, rest.fate) {
+        exit::end(process, death);
+        return Wake::Already;
     }
+    refuse(rest.unanswered);
+    process.end_turn(rest.attention)
 }
 
 /// What a process on its own thread does while its body waits.
 pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoint {
-    refuse_unanswered(process);
-    let attention = process.header().owner.lock().attention;
-    if process.end_turn(attention) == Wake::Already {
+    let rest = rest(process);
+    refuse(rest.unanswered);
+    if process.end_turn(rest.attention) == Wake::Already {
         wait();
     }
     process.begin_turn();
-    refresh(process);
-    checkpoint(process)
+    match refresh(process) {
+        Some(_) => Checkpoint::Stop,
+        None => Checkpoint::GoOn,
+    }
 }
 
 /// Looks for signals, as every operation of the runtime does.
@@ -76,48 +73,79 @@ pub(crate) fn checkpoint(process: &Arc<dyn Process>) -> Checkpoint {
 pub(crate) fn drain(process: &Arc<dyn Process>) {
     let mut owed = Vec::new();
     let signals = process.take_signals(&mut owed);
-    let answered = {
+    if !owed.is_empty() {
         let mut owner = process.header().owner.lock();
         owner.owed.append(&mut owed);
-        owner.sweep_owed()
-    };
-    drop(answered);
+        let answered = owner.sweep_owed();
+        drop(owner);
+        drop(answered);
+    }
     for signal in signals {
         handle(process, signal);
     }
 }
 
-fn refresh(process: &Arc<dyn Process>) {
-    drain(process);
-    process.header().owner.lock().budget = Owner::BUDGET;
-    wake_receiver(process);
-}
-
+/// Begins a turn: takes what has come; the process's fate, if it is decided.
+///
 /// A receive that waits inside a combinator is woken by the waker that the
 /// combinator gave it, or the combinator would not poll it.
-fn wake_receiver(process: &Arc<dyn Process>) {
+fn refresh(process: &Arc<dyn Process>) -> Option<ExitReason> {
+    drain(process);
     let mail = process.has_mail();
-    let receiver = {
-        let mut owner = process.header().owner.lock();
-        if mail || !owner.notices.is_empty() {
-            owner.receiver.take()
-        } else {
-            None
-        }
+    let mut owner = process.header().owner.lock();
+    owner.budget = Owner::BUDGET;
+    let fate = owner.fate.clone();
+    let receiver = if mail || !owner.notices.is_empty() {
+        owner.receiver.take()
+    } else {
+        None
     };
+    drop(owner);
     if let Some(receiver) = receiver {
         receiver.wake();
     }
+    fate
 }
 
-fn fate(process: &Arc<dyn Process>) -> Option<ExitReason> {
-    process.header().owner.lock().fate.clone()
+/// What a turn leaves behind.
+struct Rest {
+    fate: Option<ExitReason>,
+    /// Replies that were dropped in the turn.
+    unanswered: Vec<Arc<dyn Owed>>,
+    attention: Attention,
+}
+
+fn rest(process: &Arc<dyn Process>) -> Rest {
+    let mut owner = process.header().owner.lock();
+    let fate = owner.fate.clone();
+    let keep = owner.ending || fate.is_some();
+    let unanswered = if keep {
+        Vec::new()
+    } else {
+        std::mem::take(&mut owner.unanswered)
+    };
+    Rest {
+        fate,
+        unanswered,
+        attention: owner.attention,
+    }
+}
+
+/// Tells the callers whose replies were dropped while the server lives on.
+fn refuse(unanswered: Vec<Arc<dyn Owed>>) {
+    for reply in unanswered {
+        reply.refuse(Unanswered::Dropped);
+    }
 }
 
 /// How the process ends, if it does. A fate that was decided while the body
 /// ran goes before what the body returned.
-fn outcome(process: &Arc<dyn Process>, polled: BodyPoll) -> Option<Death> {
-    let fate = fate(process).map(Death::Ordered);
+fn outcome(
+    process: &Arc<dyn Process>,
+    polled: BodyPoll,
+    fate: Option<ExitReason>,
+) -> Option<Death> {
+    let fate = fate.map(Death::Ordered);
     match polled {
         BodyPoll::Waiting => fate,
         BodyPoll::Returned(reason) => Some(fate.unwrap_or(Death::Own(reason))),
@@ -138,20 +166,6 @@ pub(crate) fn panicked(process: &Arc<dyn Process>, payload: PanicPayload) -> Exi
     ExitReason::Panicked(Arc::new(Panic::new(
         message, place, header.pid, name, ancestors,
     )))
-}
-
-/// Tells the callers whose replies were dropped in this turn.
-fn refuse_unanswered(process: &Arc<dyn Process>) {
-    let unanswered = {
-        let mut owner = process.header().owner.lock();
-        if owner.unanswered.is_empty() || owner.ending {
-            return;
-        }
-        std::mem::take(&mut owner.unanswered)
-    };
-    for reply in unanswered {
-        reply.refuse(Unanswered::Dropped);
-    }
 }
 
 /// Does what one signal says. One arm a signal; what it takes out of the

@@ -107,10 +107,21 @@ impl ProcessOutput for () {
     }
 }
 
-impl ProcessOutput for std::convert::Infallible {
+/// A body that loops for ever returns `!`, which has no name yet on stable
+/// Rust but as what a function returns.
+#[allow(private_interfaces, reason = "the trait only spells `!`")]
+impl ProcessOutput for <fn() -> ! as Returns>::Output {
     fn into_exit_reason(self) -> ExitReason {
-        match self {}
+        self
     }
+}
+
+trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
 }
 
 impl ProcessOutput for ExitReason {
@@ -151,7 +162,8 @@ where
     B: FnOnce(Context<M>) -> F + Send + 'static,
     F: Future<Output: ProcessOutput> + Send + 'static,
 {
-    pub(crate) fn new(header: Header, body: B) -> Arc<dyn Process> {
+    /// Allocates a process.
+    pub(crate) fn make(header: Header, body: B) -> Arc<dyn Process> {
         let body = Mutex::new(Body::New(body));
         Arc::new(Self {
             header,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::mailbox::{Attention, Entry, Mailbox};
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::body::{self, Checkpoint};
+use crate::process::body;
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::process_ref::ProcessRef;
@@ -48,6 +48,27 @@ pub struct Context<M> {
 pub(crate) enum Event<M> {
     Message(Message<M>),
     System(System),
+}
+
+impl<M> From<Entry<M>> for Event<M> {
+    fn from(entry: Entry<M>) -> Self {
+        match entry {
+            Entry::Message(message) => Self::Message(Message::User(message)),
+            Entry::Notice(Notice::Exit(exit)) => Self::Message(Message::Exit(exit)),
+            Entry::Notice(Notice::Down(down)) => Self::Message(Message::Down(down)),
+            Entry::Notice(Notice::System(order)) => Self::System(order),
+        }
+    }
+}
+
+/// What a look into the inbox brought.
+enum Next<M> {
+    Event(Event<M>),
+    Empty,
+    /// The turn's budget is spent.
+    GiveWay,
+    /// The process must end.
+    Stop,
 }
 
 impl<M: Send + 'static> Context<M> {
@@ -103,6 +124,7 @@ impl<M: Send + 'static> Context<M> {
     /// As [`receive`](Self::receive).
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message<M>> {
         if timeout.is_zero() {
+            self.give_way().await;
             return self.try_receive();
         }
         let mut sleep = self.node().sleep(timeout);
@@ -115,17 +137,35 @@ impl<M: Send + 'static> Context<M> {
     ///
     /// If it is called outside this process.
     pub fn try_receive(&mut self) -> Option<Message<M>> {
-        if self.enter() == Checkpoint::Stop {
+        self.expect_own_process();
+        body::drain(&self.process);
+        let mut owner = self.process.header().owner.lock();
+        if owner.fate.is_some() {
             return None;
         }
-        body::drain(&self.process);
-        match self.next()? {
+        let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
+        drop(owner);
+        match entry?.into() {
             Event::Message(message) => Some(message),
             Event::System(order) => {
                 self.obey(order);
                 None
             }
         }
+    }
+
+    /// Lets others run, if this turn's budget is spent.
+    async fn give_way(&self) {
+        let mut gave_way = false;
+        std::future::poll_fn(|cx| {
+            if gave_way || self.process.header().owner.lock().spend() {
+                return Poll::Ready(());
+            }
+            gave_way = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Receives until the sleep is over.
@@ -142,33 +182,39 @@ impl<M: Send + 'static> Context<M> {
 
     /// The next entry, for behaviours, who obey system orders themselves.
     pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Event<M>> {
-        if self.enter() == Checkpoint::Stop {
-            return Poll::Pending;
+        self.expect_own_process();
+        if self.process.is_signalled() {
+            body::drain(&self.process);
         }
-        if !self.process.header().owner.lock().spend() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if let Some(event) = self.next() {
-            return Poll::Ready(event);
-        }
-        body::drain(&self.process);
         match self.next() {
-            Some(event) => Poll::Ready(event),
-            None => {
+            Next::Event(event) => return Poll::Ready(event),
+            Next::Stop => return Poll::Pending,
+            Next::GiveWay => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Next::Empty => body::drain(&self.process),
+        }
+        match self.next() {
+            Next::Event(event) => Poll::Ready(event),
+            Next::Stop => Poll::Pending,
+            Next::GiveWay => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Next::Empty => {
                 self.wait(cx);
                 Poll::Pending
             }
         }
     }
 
-    fn enter(&self) -> Checkpoint {
+    fn expect_own_process(&self) {
         assert!(
             current::is(&self.process),
             "a `Context` works only inside the process it was given to, which is {}",
             self.process.header().pid,
         );
-        body::checkpoint(&self.process)
     }
 
     fn mailbox(&self) -> &Mailbox<M> {
@@ -178,18 +224,21 @@ impl<M: Send + 'static> Context<M> {
             .expect("a context is made with its mailbox's type")
     }
 
-    fn next(&mut self) -> Option<Event<M>> {
-        let entry = {
-            let mut owner = self.process.header().owner.lock();
-            let mut inbox = self.mailbox().inbox.lock();
-            inbox.next(&mut owner.notices)
-        };
-        Some(match entry? {
-            Entry::Message(message) => Event::Message(Message::User(message)),
-            Entry::Notice(Notice::Exit(exit)) => Event::Message(Message::Exit(exit)),
-            Entry::Notice(Notice::Down(down)) => Event::Message(Message::Down(down)),
-            Entry::Notice(Notice::System(order)) => Event::System(order),
-        })
+    /// Looks into the inbox, for one operation of the turn's budget.
+    fn next(&mut self) -> Next<M> {
+        let mut owner = self.process.header().owner.lock();
+        if owner.fate.is_some() {
+            return Next::Stop;
+        }
+        if !owner.spend() {
+            return Next::GiveWay;
+        }
+        let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
+        drop(owner);
+        match entry {
+            None => Next::Empty,
+            Some(entry) => Next::Event(entry.into()),
+        }
     }
 
     fn wait(&self, cx: &TaskContext<'_>) {
