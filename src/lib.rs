@@ -1,2 +1,24 @@
-//! Placeholder.
+//! OTP for Rust: lightweight processes that share nothing, links and monitors
+//! that always tell, supervisors that restart what fell.
+//!
+//! * **Processes**: [`spawn`], [`link`], [`monitor`], [`trap_exit`], [`exit`];
+//!   a process receives by its [`Context`] and is reached by a [`ProcessRef`].
+//! * **Servers**: [`GenServer`], [`call`](ProcessRef::call),
+//!   [`cast`](ProcessRef::cast), [`Reply`].
+//! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
+//! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
+//!   made in or on one of its own; [`Node::stop`] ends it in good order.
+//!
+//! The README begins with an example; the folder `examples` has lessons.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[doc(inline)]
 pub use resurgam_runtime::*;
+#[doc(inline)]
+pub use resurgam_supervisor::*;
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,180 @@
+//! What the project promises about itself.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files that decide and do nothing.
+const PURE: [&str; 4] = [
+    "runtime/src/process/reaction.rs",
+    "runtime/src/process/links.rs",
+    "supervisor/src/policy.rs",
+    "supervisor/src/intensity.rs",
+];
+
+/// The files that may hold `unsafe` (docs/decisions).
+const UNSAFE: [&str; 1] = ["runtime/src/process/cell.rs"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All Rust files below a folder.
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// One row of the table of laws.
+struct Law {
+    id: String,
+    status: String,
+    evidence: String,
+}
+
+fn laws() -> Vec<Law> {
+    let is_id = |cell: &str| {
+        cell.split_once('-').is_some_and(|(family, number)| {
+            family.chars().all(|c| c.is_ascii_uppercase()) && number.parse::<u16>().is_ok()
+        })
+    };
+    let text = read("docs/semantics.md");
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+        let [id, _, status, evidence, ..] = cells.as_slice() else { return None };
+        let row = || Law { id: (*id).into(), status: (*status).into(), evidence: (*evidence).into() };
+        is_id(id).then(row)
+    });
+    rows.collect()
+}
+
+/// The names of all functions in the project's tests and modules.
+fn functions() -> HashSet<String> {
+    let files = ["tests", "runtime/src", "supervisor/src"].map(rust_files).concat();
+    let mut names = HashSet::new();
+    for file in files {
+        for line in read(&file).lines() {
+            if let Some((_, rest)) = line.split_once("fn ") {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                names.insert(rest[..end.unwrap_or(rest.len())].to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The tests that a row names: what stands in backticks.
+fn named_tests(evidence: &str) -> impl Iterator<Item = &str> {
+    let quoted = evidence.split('`').skip(1).step_by(2);
+    quoted.filter_map(|path| path.rsplit("::").next())
+}
+
+#[test]
+fn every_law_says_how_it_stands_and_each_kept_one_has_its_test() {
+    let functions = functions();
+    let mut faults = Vec::new();
+    for law in laws() {
+        match law.status.as_str() {
+            "kept" | "differs" => {
+                let tests: Vec<_> = named_tests(&law.evidence).collect();
+                if tests.is_empty() {
+                    faults.push(format!("{} names no test", law.id));
+                }
+                for test in tests.into_iter().filter(|test| !functions.contains(*test)) {
+                    faults.push(format!("{} names `{test}`, which is nowhere", law.id));
+                }
+            }
+            "later" | "not applicable" if law.evidence.is_empty() => {
+                faults.push(format!("{} gives no reason", law.id));
+            }
+            "later" | "not applicable" => {}
+            other => faults.push(format!("{} has the unknown status `{other}`", law.id)),
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn every_law_of_the_kernel_issue_is_listed_once() {
+    let listed: Vec<_> = laws().into_iter().map(|law| law.id).collect();
+    let unique: HashSet<_> = listed.iter().collect();
+    assert_eq!(listed.len(), unique.len(), "a law is listed twice");
+    for (family, count) in [
+        ("SPAWN", 12),
+        ("SIG", 17),
+        ("MSG", 8),
+        ("EXIT", 21),
+        ("TRAP", 8),
+        ("LINK", 16),
+        ("MON", 19),
+        ("REG", 9),
+        ("TIMER", 18),
+        ("INFO", 6),
+        ("PLIB", 16),
+        ("DYN", 20),
+        ("LOG", 8),
+    ] {
+        for number in 1..=count {
+            let id = format!("{family}-{number:02}");
+            assert!(unique.contains(&id), "{id} is not listed");
+        }
+    }
+    // Families with gaps in their numbers.
+    for (family, at_least) in [("GS", 56), ("SUP", 100)] {
+        let count = unique.iter().filter(|id| id.starts_with(&format!("{family}-"))).count();
+        assert!(count >= at_least, "{count} laws of {family} are listed");
+    }
+}
+
+#[test]
+fn unsafe_is_only_where_a_decision_allows_it() {
+    let files = ["src", "runtime/src", "supervisor/src", "tests", "examples"].map(rust_files).concat();
+    let word = concat!("un", "safe ");
+    for file in files {
+        let name = file.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let code = read(&file);
+        let mut lines = code.lines().map(|line| line.split("//").next().unwrap_or(line));
+        let has_unsafe = lines.any(|line| line.contains(word));
+        assert!(!has_unsafe || UNSAFE.contains(&name.as_str()), "{name} holds {word}code");
+    }
+}
+
+#[test]
+fn what_decides_knows_no_clock_no_lock_and_no_io() {
+    for file in PURE {
+        let code = read(file);
+        for word in ["tokio", "Mutex", "Atomic", "::now()", "async ", "std::net", "std::fs", "tracing"] {
+            let found = code.lines().find(|line| {
+                let is_comment = line.trim_start().starts_with("//");
+                !is_comment && line.contains(word)
+            });
+            assert_eq!(found, None, "{file} mentions {word}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_in_the_readme() {
+    let readme = read("README.md");
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(readme.contains(&name), "README.md does not mention {name}");
+    }
+}
