@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::caught::wake_caught;
 use crate::sync::Mutex;
 use crate::timer::Timers;
 
@@ -125,7 +126,7 @@ impl ManualClock {
     pub(crate) fn armed_one(&self) {
         let waiting = std::mem::take(&mut self.0.lock().waiting);
         for waker in waiting {
-            waker.wake();
+            wake_caught(waker);
         }
     }
 

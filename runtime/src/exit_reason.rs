@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::caught::Quiet;
 use crate::name::Name;
 use crate::pid::Pid;
 
@@ -117,7 +118,7 @@ impl fmt::Display for ExitReason {
             Self::NoProcess => f.write_str("noproc"),
             Self::NoConnection => f.write_str("noconnection"),
             Self::Panicked(panic) => write!(f, "panicked: {panic}"),
-            Self::Failed(failure) => write!(f, "failed: {}", failure.0),
+            Self::Failed(failure) => write!(f, "failed: {}", &*failure.0),
             Self::Custom(term) => fmt::Debug::fmt(term, f),
         }
     }
@@ -134,7 +135,7 @@ impl fmt::Debug for ExitReason {
             Self::NoProcess => f.write_str("NoProcess"),
             Self::NoConnection => f.write_str("NoConnection"),
             Self::Panicked(panic) => f.debug_tuple("Panicked").field(panic).finish(),
-            Self::Failed(failure) => f.debug_tuple("Failed").field(&failure.0).finish(),
+            Self::Failed(failure) => f.debug_tuple("Failed").field(&&*failure.0).finish(),
             Self::Custom(term) => f.debug_tuple("Custom").field(term).finish(),
         }
     }
@@ -142,17 +143,17 @@ impl fmt::Debug for ExitReason {
 
 impl<E: Error + Send + Sync + 'static> From<E> for ExitReason {
     fn from(error: E) -> Self {
-        Self::Failed(Failure(Arc::new(error)))
+        Self::Failed(Failure(Quiet::new(Arc::new(error))))
     }
 }
 
 /// A value of the user's own inside an [`ExitReason`].
 #[derive(Clone)]
-pub struct Term(Arc<dyn AnyTerm>);
+pub struct Term(Quiet<dyn AnyTerm>);
 
 impl Term {
     fn new<T: Any + fmt::Debug + PartialEq + Send + Sync>(term: T) -> Self {
-        Self(Arc::new(term))
+        Self(Quiet::new(Arc::new(term)))
     }
 
     /// The value, if it is a `T`.
@@ -169,7 +170,7 @@ impl PartialEq for Term {
 
 impl fmt::Debug for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&*self.0, f)
     }
 }
 
@@ -191,7 +192,7 @@ impl<T: Any + fmt::Debug + PartialEq + Send + Sync> AnyTerm for T {
 
 /// The error that a body returned.
 #[derive(Clone, Debug)]
-pub struct Failure(Arc<dyn Error + Send + Sync>);
+pub struct Failure(Quiet<dyn Error + Send + Sync>);
 
 impl Failure {
     /// The error, to be looked into or downcast.
@@ -202,7 +203,7 @@ impl Failure {
 
 impl PartialEq for Failure {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0.ptr_eq(&other.0)
     }
 }
 

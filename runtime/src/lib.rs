@@ -6,6 +6,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod caught;
 mod clock;
 mod exit_reason;
 pub mod gen_server;

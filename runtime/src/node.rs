@@ -368,7 +368,8 @@ impl Node {
         pid: Pid,
     ) -> impl Future<Output = Result<Option<ProcessInfo>, InfoError>> + Send + use<> {
         let answer = Arc::new(Slot::new());
-        match current::get().filter(|process| process.header().pid == pid) {
+        let myself = current::on(&self.inner, Arc::clone);
+        match myself.filter(|process| process.header().pid == pid) {
             Some(myself) => {
                 crate::process::body::drain(&myself);
                 answer.settle(Some(crate::process::info::of(&myself)));
@@ -645,7 +646,7 @@ impl NodeInner {
 
     /// Who sends what is sent on this thread now.
     pub(crate) fn sender(&self) -> Pid {
-        current::with(|process| process.header().pid).unwrap_or(Pid::OUTSIDE)
+        current::on(self, |process| process.header().pid).unwrap_or(Pid::OUTSIDE)
     }
 
     /// A reference for a monitor that no process makes.

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::panic;
 use std::sync::Once;
 
-use crate::process::cell::{PanicPayload, discard_payload};
+use crate::caught::{PanicPayload, discard_payload};
 use crate::process::current;
 
 thread_local! {

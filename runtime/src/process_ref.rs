@@ -9,7 +9,6 @@ use crate::name::Name;
 use crate::node::{Node, NodeInner};
 use crate::pid::Pid;
 use crate::process::cell::Process;
-use crate::process::current;
 use crate::process::join::Join;
 use crate::reply::{Call, Of, Owed, Reply, Unanswered};
 
@@ -247,7 +246,7 @@ pub(crate) fn send_to<M: Send + 'static>(
             message,
         });
     };
-    let from = current::with(|current| current.header().pid).unwrap_or(Pid::OUTSIDE);
+    let from = header.node.sender();
     header.node.transmit(from, header.pid, || {
         // Dropped here if the process has ended (law SIG-07).
         drop(scheduled(process, mailbox.push(message)));

@@ -15,6 +15,7 @@ use crate::exit_reason::ExitReason;
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
+use crate::process::cell::Process;
 use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::slot::Slot;
@@ -117,7 +118,7 @@ impl<T: Send> Owed for Answer<T> {
 pub struct Reply<T: Send + 'static> {
     /// Taken when the reply was sent.
     answer: Option<Arc<Answer<T>>>,
-    server: Pid,
+    server: Arc<dyn Process>,
     caller: Pid,
 }
 
@@ -146,16 +147,9 @@ impl<T: Send + 'static> Drop for Reply<T> {
         };
         // In the server itself it is not yet clear whether it dropped the
         // reply and lives on or is on its way down: the end of the turn knows.
-        let mut answer = Some(answer);
-        current::with(|process| {
-            let header = process.header();
-            if header.pid == self.server
-                && let Some(answer) = answer.take()
-            {
-                header.owner.lock().unanswered.push(answer);
-            }
-        });
-        if let Some(answer) = answer {
+        if current::is(&self.server) {
+            self.server.header().owner.lock().unanswered.push(answer);
+        } else {
             answer.refuse(Unanswered::Dropped);
         }
     }
@@ -234,15 +228,14 @@ where
             .server
             .resolve()
             .ok_or(CallError::Down(ExitReason::NoProcess))?;
-        let pid = server.header().pid;
         if current::is(&server) {
             return Err(CallError::CallingSelf);
         }
-        let caller = current::with(|process| process.header().pid).unwrap_or(Pid::OUTSIDE);
+        let caller = server.header().node.sender();
         let answer = Arc::new(Answer::new());
         let reply = Reply {
             answer: Some(Arc::clone(&answer)),
-            server: pid,
+            server: Arc::clone(&server),
             caller,
         };
         let message = request(reply);

@@ -3,8 +3,9 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
+use crate::caught::discard_payload;
 use crate::exit_reason::ExitReason;
-use crate::process::cell::{Process, discard_payload};
+use crate::process::cell::Process;
 use crate::process::exit::Death;
 
 /// Reports the end of a process if it is a crash: it ended by itself, for a

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::task::{Context, Poll, Waker};
 
+use crate::caught::wake_caught;
 use crate::sync::Mutex;
 
 /// A place for one answer.
@@ -37,7 +38,7 @@ impl<T> Slot<T> {
         *state = State::Settled(answer);
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake_caught(waker);
         }
     }
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use futures::task::AtomicWaker;
 use slab::Slab;
 
+use crate::caught::{discard_payload, drop_caught, wake_caught};
 use crate::clock::Clock;
 use crate::node::NodeInner;
 use crate::pid::Pid;
-use crate::process::cell::drop_caught;
 use crate::reply::stopped;
 use crate::sync::Mutex;
 
@@ -68,12 +68,12 @@ pub(crate) enum Action {
 impl Action {
     fn perform(self) {
         match self {
-            Self::Wake(waker) => waker.wake(),
+            Self::Wake(waker) => wake_caught(waker),
             // The message may be dropped here, with its destructor.
             Self::Send(send) => {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(send));
                 if let Err(payload) = result {
-                    crate::process::cell::discard_payload(payload);
+                    discard_payload(payload);
                 }
             }
         }

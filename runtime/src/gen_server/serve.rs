@@ -90,10 +90,17 @@ async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
         None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
         Some(timeout) => {
             let sleep = ctx.node().sleep(timeout);
-            let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
-            match select(event, sleep).await {
-                Either::Left((event, _)) => event,
-                Either::Right(((), _)) => return Next::Info(Info::Timeout),
+            let event = {
+                let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
+                match select(event, sleep).await {
+                    Either::Left((event, _)) => Some(event),
+                    // A message that is there by now goes first.
+                    Either::Right(((), _)) => None,
+                }
+            };
+            match event.or_else(|| ctx.context.try_event()) {
+                Some(event) => event,
+                None => return Next::Info(Info::Timeout),
             }
         }
     };

@@ -12,7 +12,8 @@ use super::{Node, NodeInner, OwnRuntime};
 use crate::clock::{Clock, ManualClock};
 use crate::panic_hook;
 use crate::registry::Registry;
-use crate::scheduler::{Scheduler, host};
+use crate::scheduler::Scheduler;
+use crate::scheduler::host::{self, Host};
 use crate::table::Table;
 use crate::timer::Timers;
 
@@ -153,8 +154,8 @@ impl NodeBuilder {
             hosts: AtomicUsize::new(workers),
         });
         for (index, queue) in queues.into_iter().enumerate() {
-            node.runtime
-                .spawn(host::run(Arc::clone(&node), index, queue));
+            let host = Host::new(Arc::clone(&node), index, queue);
+            node.runtime.spawn(host::run(host));
         }
         if keeps_time {
             node.runtime.spawn(Timers::keep(Arc::clone(&node)));

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::caught::{PanicPayload, drop_caught, wake_caught};
 use crate::exit_reason::{ExitReason, Panic};
 use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::panic_hook;
-use crate::process::cell::{BodyPoll, PanicPayload, Process};
+use crate::process::cell::{BodyPoll, Process};
 use crate::process::exit::{self, Death};
 use crate::process::owner::Owner;
 use crate::process::reaction::{Reaction, react_to_exit};
@@ -40,14 +41,24 @@ pub(crate) fn turn(process: &Arc<dyn Process>) -> Wake {
         return Wake::Already;
     }
     refuse(rest.unanswered);
-    process.end_turn(rest.attention)
+    end_turn(process, rest.attention, rest.unseen)
+}
+
+/// Gives the process back, or asks for another turn. Mail that came into the
+/// inbox behind the back of a waiting receive counts as a wake-up.
+fn end_turn(process: &Arc<dyn Process>, attention: Attention, unseen: bool) -> Wake {
+    if unseen && attention == Attention::Messages {
+        // The process is running, so this only marks it as woken.
+        let _ = process.notify();
+    }
+    process.end_turn(attention)
 }
 
 /// What a process on its own thread does while its body waits.
 pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoint {
     let rest = rest(process);
     refuse(rest.unanswered);
-    if process.end_turn(rest.attention) == Wake::Already {
+    if end_turn(process, rest.attention, rest.unseen) == Wake::Already {
         wait();
     }
     process.begin_turn();
@@ -73,8 +84,11 @@ pub(crate) fn checkpoint(process: &Arc<dyn Process>) -> Checkpoint {
 pub(crate) fn drain(process: &Arc<dyn Process>) {
     let mut owed = Vec::new();
     let signals = process.take_signals(&mut owed);
-    if !owed.is_empty() {
-        let mut owner = process.header().owner.lock();
+    let mut owner = process.header().owner.lock();
+    owner.unseen = true;
+    if owed.is_empty() {
+        drop(owner);
+    } else {
         owner.owed.append(&mut owed);
         let answered = owner.sweep_owed();
         drop(owner);
@@ -94,6 +108,8 @@ fn refresh(process: &Arc<dyn Process>) -> Option<ExitReason> {
     let mail = process.has_mail();
     let mut owner = process.header().owner.lock();
     owner.budget = Owner::BUDGET;
+    // Whoever waits for it is polled or woken now.
+    owner.unseen = false;
     let fate = owner.fate.clone();
     let receiver = if mail || !owner.notices.is_empty() {
         owner.receiver.take()
@@ -102,7 +118,7 @@ fn refresh(process: &Arc<dyn Process>) -> Option<ExitReason> {
     };
     drop(owner);
     if let Some(receiver) = receiver {
-        receiver.wake();
+        wake_caught(receiver);
     }
     fate
 }
@@ -113,6 +129,7 @@ struct Rest {
     /// Replies that were dropped in the turn.
     unanswered: Vec<Arc<dyn Owed>>,
     attention: Attention,
+    unseen: bool,
 }
 
 fn rest(process: &Arc<dyn Process>) -> Rest {
@@ -124,10 +141,15 @@ fn rest(process: &Arc<dyn Process>) -> Rest {
     } else {
         std::mem::take(&mut owner.unanswered)
     };
+    let has_notices = !owner.notices.is_empty();
+    let (attention, unseen) = (owner.attention, owner.unseen);
+    drop(owner);
+    let unseen = unseen && (has_notices || process.has_mail());
     Rest {
         fate,
         unanswered,
-        attention: owner.attention,
+        attention,
+        unseen,
     }
 }
 
@@ -241,7 +263,7 @@ fn handle_exit(process: &Arc<dyn Process>, position: u64, exit: Exit, cause: Cau
         Reaction::Die(reason) => owner.fate = Some(reason),
         Reaction::Ignore(exit) => {
             drop(owner);
-            drop(exit);
+            drop_caught(exit);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake as TaskWake, Waker};
 
+use crate::caught::{PanicPayload, drop_caught};
 use crate::exit_reason::ExitReason;
 use crate::mailbox::{Attention, Mailbox, Stamped, Wake};
 use crate::name::Name;
@@ -76,8 +77,6 @@ pub(crate) trait Process: Send + Sync {
     /// and returns what else was left.
     fn close(&self) -> (Vec<Stamped<Signal>>, Vec<Arc<dyn Owed>>);
 }
-
-pub(crate) type PanicPayload = Box<dyn Any + Send>;
 
 /// How a turn of a body ended.
 pub(crate) enum BodyPoll {
@@ -297,23 +296,4 @@ where
                 .schedule(Arc::clone(self) as Arc<dyn Process>);
         }
     }
-}
-
-/// Drops a value of the user's; a panic of its destructor goes no further.
-pub(crate) fn drop_caught<T>(value: T) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        discard_payload(payload);
-    }
-}
-
-/// Drops the payload of a panic, which may itself panic in doing so.
-pub(crate) fn discard_payload(payload: PanicPayload) {
-    let mut next = Some(payload);
-    // A payload's destructor can panic with a payload of its own. Give up
-    // (and leak) where that does not end.
-    for _ in 0..8 {
-        let Some(payload) = next.take() else { return };
-        next = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
-    }
-    std::mem::forget(next);
 }

@@ -137,6 +137,17 @@ impl<M: Send + 'static> Context<M> {
     ///
     /// If it is called outside this process.
     pub fn try_receive(&mut self) -> Option<Message<M>> {
+        match self.try_event()? {
+            Event::Message(message) => Some(message),
+            Event::System(order) => {
+                self.obey(order);
+                None
+            }
+        }
+    }
+
+    /// An entry, if one lies in the mailbox, whatever the turn's budget.
+    pub(crate) fn try_event(&mut self) -> Option<Event<M>> {
         self.expect_own_process();
         body::drain(&self.process);
         let mut owner = self.process.header().owner.lock();
@@ -145,13 +156,7 @@ impl<M: Send + 'static> Context<M> {
         }
         let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
         drop(owner);
-        match entry?.into() {
-            Event::Message(message) => Some(message),
-            Event::System(order) => {
-                self.obey(order);
-                None
-            }
-        }
+        entry.map(Event::from)
     }
 
     /// Lets others run, if this turn's budget is spent.
@@ -170,14 +175,19 @@ impl<M: Send + 'static> Context<M> {
 
     /// Receives until the sleep is over.
     pub(crate) async fn receive_until(&mut self, sleep: &mut Sleep) -> Option<Message<M>> {
-        let mut receive = self.receive();
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(message) = Pin::new(&mut receive).poll(cx) {
-                return Poll::Ready(Some(message));
-            }
-            Pin::new(&mut *sleep).poll(cx).map(|()| None)
-        })
-        .await
+        let received = {
+            let mut receive = self.receive();
+            std::future::poll_fn(|cx| {
+                if let Poll::Ready(message) = Pin::new(&mut receive).poll(cx) {
+                    return Poll::Ready(Some(message));
+                }
+                Pin::new(&mut *sleep).poll(cx).map(|()| None)
+            })
+            .await
+        };
+        // What was there when the time was up goes before the time-out, also
+        // if the receive was only giving way to others.
+        received.or_else(|| self.try_receive())
     }
 
     /// The next entry, for behaviours, who obey system orders themselves.
@@ -245,6 +255,7 @@ impl<M: Send + 'static> Context<M> {
         let receiver = self.is_foreign(cx.waker()).then(|| cx.waker().clone());
         let mut owner = self.process.header().owner.lock();
         owner.attention = Attention::Messages;
+        owner.unseen = false;
         let before = std::mem::replace(&mut owner.receiver, receiver);
         drop(owner);
         drop(before);

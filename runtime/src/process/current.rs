@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::node::NodeInner;
 use crate::process::cell::Process;
 
 thread_local! {
@@ -43,6 +44,12 @@ pub(crate) fn with<R>(look: impl FnOnce(&Arc<dyn Process>) -> R) -> Option<R> {
         .try_with(|current| current.borrow().as_ref().map(look))
         .ok()
         .flatten()
+}
+
+/// Looks at the current process if it is one of this node; of another node it
+/// is a stranger here. As [`with`].
+pub(crate) fn on<R>(node: &NodeInner, look: impl FnOnce(&Arc<dyn Process>) -> R) -> Option<R> {
+    with(|process| std::ptr::eq(&*process.header().node, node).then(|| look(process))).flatten()
 }
 
 /// The current process.

@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::NodeInner;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body;
-use crate::process::cell::{Process, Registration, drop_caught};
+use crate::process::cell::{Process, Registration};
 use crate::process::links::Links;
 use crate::reply::Unanswered;
 use crate::report;

@@ -74,7 +74,7 @@ impl Join {
     }
 
     fn watch(node: &Arc<NodeInner>, target: Pid) -> Self {
-        let reference = current::with(|process| {
+        let reference = current::on(node, |process| {
             let header = process.header();
             MonitorRef::new(header.pid, header.owner.lock().number())
         })

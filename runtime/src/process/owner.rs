@@ -47,6 +47,9 @@ pub(crate) struct Owner {
     /// its own.
     pub(crate) receiver: Option<Waker>,
     pub(crate) attention: Attention,
+    /// Whether mail was taken in during this turn and not looked at since: a
+    /// receive that was polled before that does not know of it.
+    pub(crate) unseen: bool,
     /// How many more operations this turn may do.
     pub(crate) budget: u32,
     /// Numbers the unlinks and monitors of this process.
@@ -74,6 +77,7 @@ impl Owner {
             ending: false,
             receiver: None,
             attention: Attention::Signals,
+            unseen: false,
             budget: Self::BUDGET,
             next_number: 1,
             label,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_deque::Worker;
 
+use crate::caught::drop_caught;
 use crate::mailbox::Wake;
 use crate::node::NodeInner;
 use crate::process::body;
@@ -14,27 +15,35 @@ use crate::scheduler::{LOCAL, Local, Scheduler, Task};
 use crate::sync::atomic::Ordering;
 
 /// Runs processes until the node is over.
-pub(crate) async fn run(node: Arc<NodeInner>, index: usize, queue: Worker<Task>) {
-    let mut host = Host {
-        node: Arc::clone(&node),
-        index,
-        queue: Some(queue),
-        tick: 0,
-    };
+pub(crate) async fn run(mut host: Host) {
+    let (node, index) = (Arc::clone(&host.node), host.index);
     loop {
         match host.turn() {
             Turn::Spent => tokio::task::yield_now().await,
-            Turn::Idle => sleep(&node, index).await,
+            Turn::Idle => {
+                if sleep(&node, index).await == Slept::No {
+                    tokio::task::yield_now().await;
+                }
+            }
             Turn::Over => return,
         }
     }
+}
+
+/// Whether a host that lay down really slept.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Slept {
+    Yes,
+    No,
 }
 
 /// How long a process may hold up what is queued behind it while another host
 /// sleeps.
 const WATCH: Duration = Duration::from_millis(5);
 
-struct Host {
+/// What a host is: made before its task is, so that it is missed even if the
+/// task never runs.
+pub(crate) struct Host {
     node: Arc<NodeInner>,
     index: usize,
     // Invariant: `None` only inside `turn`.
@@ -56,6 +65,15 @@ impl Host {
     /// How many processes run before other Tokio tasks get their turn.
     const TURN: u32 = 64;
 
+    pub(crate) fn new(node: Arc<NodeInner>, index: usize, queue: Worker<Task>) -> Self {
+        Self {
+            node,
+            index,
+            queue: Some(queue),
+            tick: 0,
+        }
+    }
+
     fn turn(&mut self) -> Turn {
         let node = Arc::clone(&self.node);
         let _local = lay_open(&node, self.index, &mut self.queue);
@@ -68,8 +86,10 @@ impl Host {
                     Turn::Idle
                 };
             };
-            if body::turn(&process) == Wake::Schedule {
-                node.scheduler.requeue(process);
+            match body::turn(&process) {
+                Wake::Schedule => node.scheduler.requeue(process),
+                // It may be the last one to hold the process.
+                Wake::Already => drop_caught(process),
             }
             if !tokio::task::coop::has_budget_remaining() {
                 break;
@@ -80,20 +100,22 @@ impl Host {
 }
 
 /// Sleeps until there is something to do.
-async fn sleep(node: &NodeInner, index: usize) {
+async fn sleep(node: &NodeInner, index: usize) -> Slept {
     let scheduler = &node.scheduler;
-    if is_to_watch(scheduler) {
+    let slept = if is_to_watch(scheduler) {
         // As long as all goes well with the hosts that run.
-        let _ = tokio::time::timeout(WATCH, doze(scheduler, index)).await;
+        let slept = tokio::time::timeout(WATCH, doze(scheduler, index)).await;
         scheduler.sleepers.rise(index);
         scheduler.watched.store(false, Ordering::SeqCst);
+        slept.unwrap_or(Slept::Yes)
     } else {
-        doze(scheduler, index).await;
-    }
+        doze(scheduler, index).await
+    };
     // Somebody should look after this host while it runs.
     if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
         scheduler.sleepers.wake_one();
     }
+    slept
 }
 
 /// Whether the host that goes to sleep is to watch those that run: for what
@@ -103,21 +125,21 @@ fn is_to_watch(scheduler: &Scheduler) -> bool {
 }
 
 /// Sleeps until it is woken.
-async fn doze(scheduler: &Scheduler, index: usize) {
+async fn doze(scheduler: &Scheduler, index: usize) -> Slept {
     let mut lain_down = false;
     poll_fn(|cx| {
         if lain_down && !scheduler.sleepers.is_asleep(index) {
-            return Poll::Ready(());
+            return Poll::Ready(Slept::Yes);
         }
-        lain_down = true;
+        let before = std::mem::replace(&mut lain_down, true);
         scheduler.sleepers.lie_down(index, cx.waker().clone());
         if scheduler.has_work() || scheduler.is_done() {
             scheduler.sleepers.rise(index);
-            return Poll::Ready(());
+            return Poll::Ready(if before { Slept::Yes } else { Slept::No });
         }
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 impl Drop for Host {
