@@ -323,11 +323,11 @@ impl Node {
 
     /// All processes of this moment, in no order that means anything.
     pub fn processes(&self) -> Vec<Pid> {
-        self.inner
-            .table
-            .all()
-            .iter()
-            .map(|process| process.header().pid)
+        let all = self.inner.table.all();
+        let headers = all.iter().map(|process| process.header());
+        headers
+            .filter(|header| !header.is_ending())
+            .map(|header| header.pid)
             .collect()
     }
 

@@ -15,6 +15,7 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process::body;
 use crate::process::cell::{Process, Registration};
 use crate::process::links::Links;
+use crate::process::owner::Late;
 use crate::reply::Unanswered;
 use crate::report;
 use crate::signal::{Cause, Down, Exit, Signal, Watcher};
@@ -46,11 +47,13 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
         .lock()
         .unheard
         .extend(signals.into_iter().map(|signal| signal.value));
+    tell_links(process, &reason);
+    let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
     header.node.table.remove(header.pid);
     answer_unheard(process, &reason);
     fail_owed(process, owed, &reason);
-    tell_links(process, &reason);
     tell_watchers(process, &reason);
+    tell_late(late, &reason);
     leave_monitored(process);
     header.node.process_ended();
 }
@@ -135,6 +138,14 @@ fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
     let watchers = std::mem::take(&mut header.owner.lock().watchers);
     for (reference, watcher) in watchers {
         tell_watcher(&header.node, header.pid, reference, watcher, reason.clone());
+    }
+}
+
+fn tell_late(late: Late, reason: &ExitReason) {
+    if let Late::Waiting(waiters) = late {
+        for waiter in waiters {
+            waiter.settle(reason.clone());
+        }
     }
 }
 

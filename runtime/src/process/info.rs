@@ -47,6 +47,11 @@ impl Header {
         }
     }
 
+    /// Whether the last rites have begun: nobody sees the process any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(&*self.registration.lock(), Registration::Closed)
+    }
+
     pub(crate) fn label(&self) -> Option<Arc<str>> {
         self.owner.lock().label.clone()
     }

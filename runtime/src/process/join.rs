@@ -10,6 +10,7 @@ use crate::node::NodeInner;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::cell::Process;
 use crate::process::current;
+use crate::process::owner::Late;
 use crate::reply::stopped;
 use crate::signal::{Signal, Watcher};
 use crate::slot::Slot;
@@ -52,10 +53,21 @@ impl Join {
             watcher,
         };
         if NodeInner::push_signal(process, monitor).is_err() {
-            let reason = header.owner.lock().fate.clone();
-            join.slot.settle(reason.unwrap_or(ExitReason::NoProcess));
+            join.wait_for_the_late(process);
         }
         join
+    }
+
+    /// The process has ended, or is about to have: its fate is decided.
+    fn wait_for_the_late(&self, process: &Arc<dyn Process>) {
+        let mut owner = process.header().owner.lock();
+        if let Late::Waiting(late) = &mut owner.late {
+            late.push(Arc::clone(&self.slot));
+            return;
+        }
+        let reason = owner.fate.clone();
+        drop(owner);
+        self.slot.settle(reason.unwrap_or(ExitReason::NoProcess));
     }
 
     /// Waits for the process with this pid.

@@ -13,6 +13,7 @@ use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
 use crate::reply::Owed;
 use crate::signal::{Notice, Signal, Watcher};
+use crate::slot::Slot;
 
 /// The private side of a process.
 ///
@@ -31,6 +32,8 @@ pub(crate) struct Owner {
     /// Why this process must end, once that is decided; after the end, why it
     /// ended.
     pub(crate) fate: Option<ExitReason>,
+    /// Who began to wait for the end when it was too late for a signal.
+    pub(crate) late: Late,
     /// Signals that came after the one that decided the fate.
     pub(crate) unheard: Vec<Signal>,
     /// Replies that calls to this process wait for; answered ones are swept
@@ -57,6 +60,14 @@ pub(crate) struct Owner {
     pub(crate) label: Option<Arc<str>>,
 }
 
+/// Those who wait for the end of a process whose mailbox is closed: they are
+/// told after its links were, like everybody who waits for it (law SIG-17).
+pub(crate) enum Late {
+    Waiting(Vec<Arc<Slot<ExitReason>>>),
+    /// The links were told; the fate can be had at once.
+    Told,
+}
+
 impl Owner {
     /// How many messages a process may receive before it gives way.
     pub(crate) const BUDGET: u32 = 256;
@@ -70,6 +81,7 @@ impl Owner {
             watchers: BTreeMap::new(),
             notices: VecDeque::new(),
             fate: None,
+            late: Late::Waiting(Vec::new()),
             unheard: Vec::new(),
             owed: Vec::new(),
             sweep_at: Self::SWEEP_MIN,
