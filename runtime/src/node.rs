@@ -12,9 +12,10 @@ use crate::exit_reason::ExitReason;
 use crate::mailbox::{Mailbox, Wake};
 use crate::name::Name;
 use crate::pid::{MonitorRef, Pid};
+use crate::process::body::{self, Checkpoint};
 use crate::process::cell::{Process, ProcessOutput, Seat};
 use crate::process::context::Context;
-use crate::process::info::ProcessInfo;
+use crate::process::info::{self, ProcessInfo};
 use crate::process::join::Join;
 use crate::process::{current, exit};
 use crate::process_ref::{ProcessRef, SendError, send_to};
@@ -266,15 +267,17 @@ impl Node {
     pub fn exit(&self, pid: Pid, reason: ExitReason) {
         let from = self.inner.sender();
         let exit = Exit { from, reason };
-        NodeInner::deliver(
-            &self.inner,
-            from,
-            pid,
-            Signal::Exit {
-                exit,
-                cause: Cause::Asked,
-            },
-        );
+        let signal = Signal::Exit {
+            exit,
+            cause: Cause::Asked,
+        };
+        NodeInner::deliver(&self.inner, from, pid, signal);
+        if from == pid
+            && let Some(myself) = current::on(&self.inner, Arc::clone)
+        {
+            // Handled before the sender goes on (law SIG-15).
+            body::drain(&myself);
+        }
     }
 
     /// Kills a process: it ends with [`ExitReason::Killed`], trapping or not.
@@ -371,8 +374,9 @@ impl Node {
         let myself = current::on(&self.inner, Arc::clone);
         match myself.filter(|process| process.header().pid == pid) {
             Some(myself) => {
-                crate::process::body::drain(&myself);
-                answer.settle(Some(crate::process::info::of(&myself)));
+                let lives = body::checkpoint(&myself) == Checkpoint::GoOn;
+                body::drain(&myself);
+                answer.settle(lives.then(|| info::of(&myself)));
             }
             None => {
                 let query = Signal::Query(Arc::clone(&answer));

@@ -77,14 +77,28 @@ impl Scheduler {
     pub(crate) fn schedule(&self, task: Task) {
         match self.schedule_here(task) {
             Ok(Placed::Next) => {}
-            Ok(Placed::Queued) => self.sleepers.wake_one(),
+            Ok(Placed::Queued) => self.wake_one(),
             Err(task) => {
                 self.injector.push(task);
-                self.sleepers.wake_one();
+                self.wake_one();
                 if self.is_done() {
                     self.discard();
                 }
             }
+        }
+    }
+
+    /// Wakes a sleeping host, if there is one.
+    fn wake_one(&self) {
+        if !self.sleepers.wake_one() {
+            return;
+        }
+        // On a Tokio worker, the task just woken goes to a place that no other
+        // worker can take it from, and nobody is told; if what runs here goes
+        // on to block, the host would wait for it. One more task pushes the
+        // host out of that place.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(async {}));
         }
     }
 
@@ -203,6 +217,9 @@ impl Scheduler {
         for host in &self.hosts {
             let next = host.next.lock().take();
             drop(next);
+            while let Some(task) = retry(|| host.stealer.steal()) {
+                drop(task);
+            }
         }
     }
 }

@@ -85,10 +85,7 @@ impl Node {
         }
         node.table.close();
         if self.in_time(grace, self.shut_down()).await.is_none() {
-            for process in node.table.all() {
-                self.kill(process.header().pid);
-            }
-            let _ = self.in_time(KILL_WAIT, self.all_ended()).await;
+            let _ = self.in_time(KILL_WAIT, self.kill_all()).await;
         }
         let stragglers: Vec<_> = node.table.all().iter().map(straggler).collect();
         if stragglers.is_empty() {
@@ -106,20 +103,31 @@ impl Node {
     /// Tells the roots to shut down, then the roots that are left by that,
     /// until nothing is left.
     async fn shut_down(&self) {
+        self.end_all(ExitReason::Shutdown, || self.roots()).await;
+    }
+
+    async fn kill_all(&self) {
+        self.end_all(ExitReason::Kill, || self.processes()).await;
+    }
+
+    /// Sends each process that is chosen an exit signal, once, and waits for
+    /// its end, until no process is left.
+    async fn end_all(&self, reason: ExitReason, choose: impl Fn() -> Vec<Pid>) {
         let mut told = HashSet::new();
-        loop {
-            let roots: Vec<_> = self
-                .roots()
+        while self.inner.table.len() > 0 {
+            let chosen: Vec<_> = choose()
                 .into_iter()
                 .filter(|pid| told.insert(*pid))
                 .collect();
-            if roots.is_empty() {
-                return self.all_ended().await;
+            for pid in &chosen {
+                self.exit(*pid, reason.clone());
             }
-            for pid in &roots {
-                self.exit(*pid, ExitReason::Shutdown);
+            join_all(chosen.iter().map(|pid| Join::of_pid(&self.inner, *pid))).await;
+            if chosen.is_empty() {
+                // One that was being spawned when the node was closed is in the
+                // table a moment later.
+                tokio::task::yield_now().await;
             }
-            join_all(roots.iter().map(|pid| Join::of_pid(&self.inner, *pid))).await;
         }
     }
 
@@ -135,16 +143,6 @@ impl Node {
             .filter(is_root)
             .map(|h| h.pid)
             .collect()
-    }
-
-    async fn all_ended(&self) {
-        while self.inner.table.len() > 0 {
-            let all = self.inner.table.all();
-            join_all(all.iter().map(Join::of)).await;
-            // One that was being spawned when the node was closed is in the
-            // table a moment later.
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Waits in real time.

@@ -113,7 +113,7 @@ async fn sleep(node: &NodeInner, index: usize) -> Slept {
     };
     // Somebody should look after this host while it runs.
     if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
-        scheduler.sleepers.wake_one();
+        scheduler.wake_one();
     }
     slept
 }

@@ -71,12 +71,13 @@ impl Sleepers {
             .any(|sleeper| sleeper.host == host)
     }
 
-    /// Wakes a host, if one sleeps. The caller has queued something before.
-    pub(crate) fn wake_one(&self) {
+    /// Wakes a host, if one sleeps; whether one did. The caller has queued
+    /// something before.
+    pub(crate) fn wake_one(&self) -> bool {
         // Pairs with the fence in `lie_down`.
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::SeqCst) == 0 {
-            return;
+            return false;
         }
         let sleeper = {
             let mut asleep = self.asleep.lock();
@@ -84,9 +85,9 @@ impl Sleepers {
             self.count.store(asleep.len(), Ordering::SeqCst);
             sleeper
         };
-        if let Some(sleeper) = sleeper {
-            sleeper.waker.wake();
-        }
+        let Some(sleeper) = sleeper else { return false };
+        sleeper.waker.wake();
+        true
     }
 
     pub(crate) fn wake_all(&self) {
