@@ -424,7 +424,11 @@ impl Node {
         let send = Box::new(move || {
             if let Some(inner) = node.upgrade() {
                 // Dropped if nobody is there (TIMER-10).
-                drop(Self::from_inner(inner).send(dest, message));
+                if let Err(error @ SendError::WrongType { .. }) =
+                    Self::from_inner(inner).send(dest, message)
+                {
+                    tracing::warn!(target: "resurgam::timer", %error, "timer message dropped");
+                }
             }
         });
         let timer = self.inner.timers.arm(at, aim, Action::Send(send));

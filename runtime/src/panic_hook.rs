@@ -47,6 +47,12 @@ pub(crate) fn take_place() -> Option<String> {
     PLACE.try_with(RefCell::take).ok().flatten()
 }
 
+/// Forgets the place of a panic that somebody caught: the next one may be a
+/// resumed one, which has none.
+pub(crate) fn forget_place() {
+    drop(take_place());
+}
+
 /// What a panic said.
 pub(crate) fn message(payload: PanicPayload) -> String {
     match payload.downcast::<String>() {

@@ -31,6 +31,10 @@ impl Pid {
     /// Tokio task, the node itself.
     pub const OUTSIDE: Self = Self(0);
 
+    /// The node itself: the sender of the exit signals by which it stops, and
+    /// the parent of servers that no process is linked to.
+    pub const NODE: Self = Self(1);
+
     /// How many slots a pid can tell apart.
     pub(crate) const SLOTS: u32 = 1 << SLOT_BITS;
 

@@ -142,6 +142,9 @@ pub fn link(pid: Pid) {
     if pid == header.pid {
         return;
     }
+    // An unlink of the other end that has come ends the link there was, and a
+    // new one is asked for (law LINK-14).
+    body::drain(&process);
     let send = header.owner.lock().links.link(pid);
     deliver_link(&process, pid, send);
 }

@@ -9,7 +9,9 @@ use crate::name::Name;
 use crate::node::{Node, NodeInner};
 use crate::pid::Pid;
 use crate::process::cell::Process;
+use crate::process::exit;
 use crate::process::join::Join;
+use crate::process::owner::LateWaiter;
 use crate::reply::{Call, Of, Owed, Reply, Unanswered};
 
 /// A typed reference to a process, cheap to clone.
@@ -224,9 +226,14 @@ impl<M: Send + 'static> ProcessRef<M> {
             };
             if let Err(message) = scheduled(process, mailbox.push_call(message, Arc::clone(&owed)))
             {
-                // Before the message is dropped, and the reply in it.
-                owed.refuse(Unanswered::Down(ExitReason::NoProcess));
-                drop(message);
+                let message = Box::new(message);
+                exit::tell_when_links_are(
+                    process,
+                    LateWaiter::Call {
+                        reply: owed,
+                        message,
+                    },
+                );
             }
         });
     }

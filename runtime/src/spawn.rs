@@ -166,7 +166,7 @@ impl SpawnOptions {
         match thread::run(Arc::clone(&born.process), rung) {
             Ok(()) => Ok(born.into_spawned()),
             Err(error) => {
-                NodeInner::end_abandoned(&born.process);
+                take_back(&born.process, born.monitor);
                 Err(SpawnError::Thread(error.kind()))
             }
         }
@@ -198,13 +198,11 @@ impl SpawnOptions {
         if let Some(name) = &self.name
             && let Err(error) = node.registry.register(name, &process)
         {
-            self.unbind(parent.as_ref(), pid, monitor);
-            NodeInner::end_abandoned(&process);
+            take_back(&process, monitor);
             return Err(error.into());
         }
         if node.scheduler.is_done() {
-            self.unbind(parent.as_ref(), pid, monitor);
-            NodeInner::end_abandoned(&process);
+            take_back(&process, monitor);
             return Err(SpawnError::Stopped);
         }
         Ok(Born {
@@ -241,18 +239,19 @@ impl SpawnOptions {
             reference
         })
     }
+}
 
-    /// Undoes `bind` for a process that will not be born.
-    fn unbind(&self, parent: Option<&Arc<dyn Process>>, pid: Pid, monitor: Option<MonitorRef>) {
-        let Some(parent) = parent else { return };
+/// Ends a process that never ran; its parent is told nothing of it.
+fn take_back(process: &Arc<dyn Process>, monitor: Option<MonitorRef>) {
+    let header = process.header();
+    if let Some(parent) = current::on(&header.node, Arc::clone) {
         let mut owner = parent.header().owner.lock();
-        if self.link {
-            owner.links.on_exit(pid);
-        }
+        owner.links.on_exit(header.pid);
         if let Some(reference) = monitor {
             owner.monitors.remove(&reference);
         }
     }
+    NodeInner::end_abandoned(process);
 }
 
 /// A process that can be found but has not run.

@@ -34,7 +34,11 @@ struct Free {
     released: VecDeque<u32>,
     /// The first slot that was never used.
     fresh: u32,
+    /// How many processes are in the table, or about to be.
     live: usize,
+    /// How many of them count towards the limit: those that have not begun to
+    /// tell of their end, so that who hears of it can spawn another.
+    placed: usize,
     limit: usize,
 }
 
@@ -59,6 +63,7 @@ impl Table {
             released: VecDeque::new(),
             fresh: Self::FIRST,
             live: 0,
+            placed: 0,
             limit,
         };
         Self {
@@ -90,6 +95,11 @@ impl Table {
         } else {
             None
         }
+    }
+
+    /// A process ends and makes room for another, before anyone is told.
+    pub(crate) fn vacate(&self) {
+        self.free.lock().placed -= 1;
     }
 
     pub(crate) fn remove(&self, pid: Pid) {
@@ -146,22 +156,25 @@ impl Free {
         if self.phase == Phase::Closed {
             return Err(SpawnError::Stopped);
         }
-        if self.live >= self.limit {
+        if self.placed >= self.limit {
             return Err(SpawnError::TooManyProcesses { limit: self.limit });
         }
+        let slot = self
+            .next_slot()
+            .ok_or(SpawnError::TooManyProcesses { limit: self.limit })?;
         self.live += 1;
-        // A slot rests as long as there are fresh ones in its page.
-        if self.released.len() < PAGE as usize / 2 && self.fresh < Pid::SLOTS {
+        self.placed += 1;
+        Ok(slot)
+    }
+
+    fn next_slot(&mut self) -> Option<u32> {
+        // Slots are used again late, so that their uses lie far apart.
+        const RESTING: usize = 2048;
+        if self.released.len() < RESTING && self.fresh < Pid::SLOTS {
             let slot = self.fresh;
             self.fresh += 1;
-            return Ok(slot);
+            return Some(slot);
         }
-        match self.released.pop_front() {
-            Some(slot) => Ok(slot),
-            None => {
-                self.live -= 1;
-                Err(SpawnError::TooManyProcesses { limit: self.limit })
-            }
-        }
+        self.released.pop_front()
     }
 }

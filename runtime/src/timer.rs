@@ -106,7 +106,9 @@ impl Timers {
         match &self.clock {
             Clock::Manual(clock) => {
                 clock.armed_one();
-                self.fire(clock.now());
+                if deadline <= clock.now() {
+                    self.perform(timer);
+                }
             }
             Clock::System if is_first => self.keeper.wake(),
             Clock::System => {}
@@ -160,6 +162,14 @@ impl Timers {
     pub(crate) fn fire(&self, now: Instant) {
         while let Some(timer) = self.next_due(now) {
             timer.action.perform();
+        }
+    }
+
+    /// Performs one timer, if nobody else has.
+    fn perform(&self, timer: TimerRef) {
+        let due = self.state.lock().remove(timer);
+        if let Some(due) = due {
+            due.action.perform();
         }
     }
 

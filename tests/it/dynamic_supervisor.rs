@@ -2,20 +2,21 @@
 //! supervisor's tests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::future::join_all;
-use futures::{FutureExt, StreamExt, join};
+use futures::{StreamExt, join};
 use resurgam::{
     CallError, ChildSpec, ChildStatus, ChildType, Context, DynamicSupervisor,
     DynamicSupervisorBuilder, DynamicSupervisorRef, ExitReason, Message, Node, Pid, Restart,
     Shutdown, SpecError, StartDynamicChildError, StartError, StartPanicked, StartSupervisorError,
-    Started, TerminateDynamicChildError, trap_exit,
+    TerminateDynamicChildError, trap_exit,
 };
 
-use crate::supervisor::{Luck, Reports, World, crash, deaf, idle, inside, next_exit, unlucky};
+use crate::supervisor::{
+    Luck, Reports, World, crash, deaf, idle, inside, next_exit, obedient, on_every_runtime, unlucky,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,11 @@ async fn start(world: &World, builder: DynamicSupervisorBuilder) -> DynamicSuper
 }
 
 async fn start_child(sup: &DynamicSupervisorRef, spec: ChildSpec) -> Pid {
-    sup.start_child(spec).await.expect("it starts").pid().expect("it runs")
+    sup.start_child(spec)
+        .await
+        .expect("it starts")
+        .pid()
+        .expect("it runs")
 }
 
 /// The pids of those that run.
@@ -40,118 +45,160 @@ async fn count(sup: &DynamicSupervisorRef) -> (usize, usize) {
 }
 
 /// DYN-01, DYN-02, DYN-16
-#[tokio::test]
-async fn it_starts_empty_and_ids_may_repeat() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    assert_eq!(count(&sup).await, (0, 0));
-    let one = start_child(&sup, world.family.worker("a").transient()).await;
-    let two = start_child(&sup, world.family.worker("a").temporary()).await;
-    let mut children = sup.which_children().await.unwrap();
-    children.sort_by_key(|child| child.pid());
-    let mut expected = [one, two];
-    expected.sort();
-    assert_eq!(children.iter().filter_map(|child| child.pid()).collect::<Vec<_>>(), expected);
-    assert!(children.iter().all(|child| child.id.as_str() == "a"));
-    assert_eq!(count(&sup).await, (2, 2));
+#[test]
+fn it_starts_empty_and_ids_may_repeat() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        assert_eq!(count(&sup).await, (0, 0));
+        let one = start_child(&sup, world.family.worker("a").transient()).await;
+        let two = start_child(&sup, world.family.worker("a").temporary()).await;
+        let mut children = sup.which_children().await.unwrap();
+        children.sort_by_key(|child| child.pid());
+        let mut expected = [one, two];
+        expected.sort();
+        assert_eq!(
+            children
+                .iter()
+                .filter_map(|child| child.pid())
+                .collect::<Vec<_>>(),
+            expected
+        );
+        assert!(children.iter().all(|child| child.id.as_str() == "a"));
+        assert_eq!(count(&sup).await, (2, 2));
 
-    // One dies; the other does not notice.
-    world.end(one, crash()).await;
-    let left = running(&sup).await;
-    assert!(left.len() == 2 && left.contains(&two) && !left.contains(&one));
+        // One dies; the other does not notice.
+        world.end(one, crash()).await;
+        let left = running(&sup).await;
+        assert!(left.len() == 2 && left.contains(&two) && !left.contains(&one));
+    });
 }
 
 /// DYN-02: each child keeps to its own spec.
-#[tokio::test]
-async fn children_of_any_kind_stand_side_by_side() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    start_child(&sup, idle("worker")).await;
-    start_child(&sup, ChildSpec::dynamic_supervisor("sub", DynamicSupervisor::builder)).await;
-    let count = sup.count_children().await.unwrap();
-    assert_eq!((count.specs, count.active, count.workers, count.supervisors), (2, 2, 1, 1));
-    let children = sup.which_children().await.unwrap();
-    let sub = children.iter().find(|child| child.child_type == ChildType::Supervisor).unwrap();
-    let sub = DynamicSupervisorRef::from_pid(&world.node, sub.pid().unwrap()).unwrap();
-    assert!(sub.which_children().await.unwrap().is_empty());
+#[test]
+fn children_of_any_kind_stand_side_by_side() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        start_child(&sup, idle("worker")).await;
+        start_child(
+            &sup,
+            ChildSpec::dynamic_supervisor("sub", DynamicSupervisor::builder),
+        )
+        .await;
+        let count = sup.count_children().await.unwrap();
+        assert_eq!(
+            (count.specs, count.active, count.workers, count.supervisors),
+            (2, 2, 1, 1)
+        );
+        let children = sup.which_children().await.unwrap();
+        let sub = children
+            .iter()
+            .find(|child| child.child_type == ChildType::Supervisor)
+            .unwrap();
+        let sub = DynamicSupervisorRef::from_pid(&world.node, sub.pid().unwrap()).unwrap();
+        assert!(sub.which_children().await.unwrap().is_empty());
+    });
 }
 
 /// DYN-04: those that wait for their restart count, failed and ignored starts
 /// do not.
-#[tokio::test]
-async fn there_are_never_more_than_max_children() {
-    let world = World::new();
-    let builder = DynamicSupervisor::builder().max_children(2).max_restarts(u32::MAX);
-    let sup = start(&world, builder).await;
-    for luck in [Luck::Fails, Luck::Ignores] {
-        world.family.luck("a", &[luck]);
-        let _ = sup.start_child(world.family.worker("a")).await;
-    }
-    let a = start_child(&sup, world.family.worker("a")).await;
-    let b = start_child(&sup, world.family.worker("b")).await;
-    let full = async || {
-        let refused = sup.start_child(idle("c")).await;
-        matches!(refused, Err(StartDynamicChildError::MaxChildren(2)))
-    };
-    assert!(full().await);
-    world.family.luck("a", &[Luck::Fails; 100_000]);
-    world.end(a, crash()).await;
-    assert_eq!(running(&sup).await, [b]);
-    assert!(full().await);
-    sup.terminate_child(a).await.unwrap();
-    start_child(&sup, idle("c")).await;
-    assert!(full().await);
-    sup.terminate_child(b).await.unwrap();
-    assert!(!full().await);
+#[test]
+fn there_are_never_more_than_max_children() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let builder = DynamicSupervisor::builder()
+            .max_children(2)
+            .max_restarts(u32::MAX);
+        let sup = start(&world, builder).await;
+        for luck in [Luck::Fails, Luck::Ignores] {
+            world.family.luck("a", &[luck]);
+            let _ = sup.start_child(world.family.worker("a")).await;
+        }
+        let a = start_child(&sup, world.family.worker("a")).await;
+        let b = start_child(&sup, world.family.worker("b")).await;
+        let full = async || {
+            let refused = sup.start_child(idle("c")).await;
+            matches!(refused, Err(StartDynamicChildError::MaxChildren(2)))
+        };
+        assert!(full().await);
+        world.family.luck("a", &[Luck::Fails; 100_000]);
+        world.end(a, crash()).await;
+        assert_eq!(running(&sup).await, [b]);
+        assert!(full().await);
+        sup.terminate_child(a).await.unwrap();
+        start_child(&sup, idle("c")).await;
+        assert!(full().await);
+        sup.terminate_child(b).await.unwrap();
+        assert!(!full().await);
+    });
 }
 
 /// DYN-05
-#[tokio::test]
-async fn ignored_child_leaves_nothing() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    world.family.luck("a", &[Luck::Ignores]);
-    assert_eq!(sup.start_child(world.family.worker("a")).await.unwrap().pid(), None);
-    assert_eq!(count(&sup).await, (0, 0));
+#[test]
+fn ignored_child_leaves_nothing() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        world.family.luck("a", &[Luck::Ignores]);
+        assert_eq!(
+            sup.start_child(world.family.worker("a"))
+                .await
+                .unwrap()
+                .pid(),
+            None
+        );
+        assert_eq!(count(&sup).await, (0, 0));
+    });
 }
 
 /// DYN-06
-#[tokio::test]
-async fn start_errors_come_back_and_leave_nothing() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    world.family.luck("a", &[Luck::Fails]);
-    let failed = sup.start_child(world.family.worker("a")).await.unwrap_err();
-    assert!(matches!(
-        failed,
-        StartDynamicChildError::Failed(StartError::Failed(reason)) if reason == unlucky()
-    ));
-    let panics = ChildSpec::new("b", || async { panic!("no") });
-    let failed = sup.start_child(panics).await.unwrap_err();
-    let StartDynamicChildError::Failed(StartError::Failed(ExitReason::Custom(term))) = failed
-    else {
-        panic!("{failed}");
-    };
-    assert_eq!(term.downcast_ref::<StartPanicked>().unwrap().message(), "no");
-    assert_eq!(count(&sup).await, (0, 0));
+#[test]
+fn start_errors_come_back_and_leave_nothing() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        world.family.luck("a", &[Luck::Fails]);
+        let failed = sup.start_child(world.family.worker("a")).await.unwrap_err();
+        assert!(matches!(
+            failed,
+            StartDynamicChildError::Failed(StartError::Failed(reason)) if reason == unlucky()
+        ));
+        let panics = ChildSpec::new("b", || async { panic!("no") });
+        let failed = sup.start_child(panics).await.unwrap_err();
+        let StartDynamicChildError::Failed(StartError::Failed(ExitReason::Custom(term))) = failed
+        else {
+            panic!("{failed}");
+        };
+        assert_eq!(
+            term.downcast_ref::<StartPanicked>().unwrap().message(),
+            "no"
+        );
+        assert_eq!(count(&sup).await, (0, 0));
+    });
 }
 
 /// DYN-07: also in the caller, so a supervisor that is gone is not missed.
-#[tokio::test]
-async fn specs_are_checked_in_the_caller() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    sup.stop().await.unwrap();
-    assert!(matches!(
-        sup.start_child(idle("")).await,
-        Err(StartDynamicChildError::Spec(SpecError::EmptyId))
-    ));
-    assert!(matches!(
-        sup.start_child(idle("a")).await,
-        Err(StartDynamicChildError::NoAnswer(CallError::Down(_)))
-    ));
-    let zero = DynamicSupervisor::builder().intensity(1, Duration::ZERO);
-    assert!(matches!(zero.start_on(&world.node).await, Err(StartSupervisorError::ZeroPeriod)));
+#[test]
+fn specs_are_checked_in_the_caller() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        sup.stop().await.unwrap();
+        assert!(matches!(
+            sup.start_child(idle("")).await,
+            Err(StartDynamicChildError::Spec(SpecError::EmptyId))
+        ));
+        assert!(matches!(
+            sup.start_child(idle("a")).await,
+            Err(StartDynamicChildError::NoAnswer(CallError::Down(_)))
+        ));
+        let zero = DynamicSupervisor::builder().intensity(1, Duration::ZERO);
+        assert!(matches!(
+            zero.start_on(&world.node).await,
+            Err(StartSupervisorError::ZeroPeriod)
+        ));
+    });
 }
 
 /// The end of a child, and whether it is restarted or vanishes.
@@ -166,188 +213,231 @@ async fn check_end(restart: Restart, reason: ExitReason, restarted: bool) {
 }
 
 /// DYN-08; a transient child that ends gracefully vanishes.
-#[tokio::test]
-async fn child_that_is_not_restarted_vanishes() {
-    for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with(1)] {
-        check_end(Restart::Permanent, reason.clone(), true).await;
-        check_end(Restart::Transient, reason.clone(), false).await;
-        check_end(Restart::Temporary, reason, false).await;
-    }
-    for reason in [crash(), ExitReason::Killed] {
-        check_end(Restart::Permanent, reason.clone(), true).await;
-        check_end(Restart::Transient, reason.clone(), true).await;
-        check_end(Restart::Temporary, reason, false).await;
-    }
+#[test]
+fn child_that_is_not_restarted_vanishes() {
+    on_every_runtime(async || {
+        for reason in [
+            ExitReason::Normal,
+            ExitReason::Shutdown,
+            ExitReason::shutdown_with(1),
+        ] {
+            check_end(Restart::Permanent, reason.clone(), true).await;
+            check_end(Restart::Transient, reason.clone(), false).await;
+            check_end(Restart::Temporary, reason, false).await;
+        }
+        for reason in [crash(), ExitReason::Killed] {
+            check_end(Restart::Permanent, reason.clone(), true).await;
+            check_end(Restart::Transient, reason.clone(), true).await;
+            check_end(Restart::Temporary, reason, false).await;
+        }
+    });
 }
 
 /// DYN-09
-#[tokio::test]
-async fn restart_at_the_edge_of_the_window_still_counts() {
-    for (gap, survives) in [(5 * SECOND, false), (5 * SECOND + Duration::from_nanos(1), true)] {
-        let world = World::new();
-        let builder = DynamicSupervisor::builder().intensity(1, 5 * SECOND);
-        let sup = start(&world, builder).await;
-        let first = start_child(&sup, world.family.worker("a")).await;
-        world.end(first, crash()).await;
-        let second = running(&sup).await[0];
-        world.clock.advance(gap);
-        world.end(second, crash()).await;
-        assert_eq!(sup.count_children().await.is_ok(), survives, "{gap:?}");
-    }
+#[test]
+fn restart_at_the_edge_of_the_window_still_counts() {
+    on_every_runtime(async || {
+        for (gap, survives) in [
+            (5 * SECOND, false),
+            (5 * SECOND + Duration::from_nanos(1), true),
+        ] {
+            let world = World::new();
+            let builder = DynamicSupervisor::builder().intensity(1, 5 * SECOND);
+            let sup = start(&world, builder).await;
+            let first = start_child(&sup, world.family.worker("a")).await;
+            world.end(first, crash()).await;
+            let second = running(&sup).await[0];
+            world.clock.advance(gap);
+            world.end(second, crash()).await;
+            assert_eq!(sup.count_children().await.is_ok(), survives, "{gap:?}");
+        }
+    });
 }
 
 /// DYN-10, DYN-19
-#[tokio::test]
-async fn it_gives_up_after_three_restarts_in_five_seconds() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    start_child(&sup, world.family.worker("other")).await;
-    let mut child = start_child(&sup, world.family.worker("a")).await;
-    let fate = world.node.join(sup.pid().unwrap());
-    let other = running(&sup).await.into_iter().find(|pid| *pid != child).unwrap();
-    for _ in 0..3 {
+#[test]
+fn it_gives_up_after_three_restarts_in_five_seconds() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        start_child(&sup, world.family.worker("other")).await;
+        let mut child = start_child(&sup, world.family.worker("a")).await;
+        let fate = world.node.join(sup.pid().unwrap());
+        let other = running(&sup)
+            .await
+            .into_iter()
+            .find(|pid| *pid != child)
+            .unwrap();
+        for _ in 0..3 {
+            world.end(child, crash()).await;
+            child = running(&sup)
+                .await
+                .into_iter()
+                .find(|pid| *pid != other)
+                .unwrap();
+        }
+        world.family.heard();
         world.end(child, crash()).await;
-        child = running(&sup).await.into_iter().find(|pid| *pid != other).unwrap();
-    }
-    world.family.heard();
-    world.end(child, crash()).await;
-    assert_eq!(fate.await, ExitReason::Shutdown);
-    assert_eq!(world.family.heard(), "-other");
-    assert_eq!(world.node.process_count(), 0);
+        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_eq!(world.family.heard(), "-other");
+        assert_eq!(world.node.process_count(), 0);
+    });
 }
 
 /// DYN-11: each try counts, and goes through the mailbox.
-#[tokio::test]
-async fn failing_restart_counts_for_every_try() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    let child = start_child(&sup, world.family.worker("a")).await;
-    let fate = world.node.join(sup.pid().unwrap());
-    world.family.heard();
-    world.family.luck("a", &[Luck::Fails; 9]);
-    world.end(child, crash()).await;
-    assert_eq!(fate.await, ExitReason::Shutdown);
-    assert_eq!(world.family.heard(), "!a !a !a");
+#[test]
+fn failing_restart_counts_for_every_try() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let child = start_child(&sup, world.family.worker("a")).await;
+        let fate = world.node.join(sup.pid().unwrap());
+        world.family.heard();
+        world.family.luck("a", &[Luck::Fails; 9]);
+        world.end(child, crash()).await;
+        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_eq!(world.family.heard(), "!a !a !a");
+    });
 }
 
 /// DYN-11
-#[tokio::test]
-async fn restart_that_is_ignored_drops_the_child() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    let child = start_child(&sup, world.family.worker("a")).await;
-    world.family.luck("a", &[Luck::Ignores]);
-    world.end(child, crash()).await;
-    assert_eq!(count(&sup).await, (0, 0));
+#[test]
+fn restart_that_is_ignored_drops_the_child() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let child = start_child(&sup, world.family.worker("a")).await;
+        world.family.luck("a", &[Luck::Ignores]);
+        world.end(child, crash()).await;
+        assert_eq!(count(&sup).await, (0, 0));
+    });
 }
 
 /// DYN-11, DYN-12, DYN-16
-#[tokio::test]
-async fn child_that_waits_for_its_restart_goes_by_its_old_pid() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder().max_restarts(u32::MAX)).await;
-    let child = start_child(&sup, world.family.worker("a")).await;
-    world.family.luck("a", &[Luck::Fails; 100_000]);
-    world.end(child, crash()).await;
-    assert_eq!(sup.which_children().await.unwrap()[0].status, ChildStatus::Restarting);
-    assert_eq!(count(&sup).await, (1, 0));
-    sup.terminate_child(child).await.unwrap();
-    assert_eq!(count(&sup).await, (0, 0));
-    world.family.heard();
-    // The order to try again is still to come; nobody heeds it.
-    assert_eq!(count(&sup).await, (0, 0));
-    assert_eq!(world.family.heard(), "");
+#[test]
+fn child_that_waits_for_its_restart_goes_by_its_old_pid() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder().max_restarts(u32::MAX)).await;
+        let child = start_child(&sup, world.family.worker("a")).await;
+        world.family.luck("a", &[Luck::Fails; 100_000]);
+        world.end(child, crash()).await;
+        assert_eq!(
+            sup.which_children().await.unwrap()[0].status,
+            ChildStatus::Restarting
+        );
+        assert_eq!(count(&sup).await, (1, 0));
+        sup.terminate_child(child).await.unwrap();
+        assert_eq!(count(&sup).await, (0, 0));
+        world.family.heard();
+        // The order to try again is still to come; nobody heeds it.
+        assert_eq!(count(&sup).await, (0, 0));
+        assert_eq!(world.family.heard(), "");
+    });
 }
 
 /// DYN-12
-#[tokio::test]
-async fn terminate_child_wants_a_pid_of_its_own() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    let child = start_child(&sup, world.family.worker("a")).await;
-    let stranger = world.node.spawn(|_: Context<()>| std::future::pending::<()>()).unwrap();
-    let stranger = stranger.pid().unwrap();
-    for (pid, found) in [(stranger, false), (child, true), (child, false)] {
-        match sup.terminate_child(pid).await {
-            Ok(()) => assert!(found),
-            Err(TerminateDynamicChildError::NotFound(missing)) => {
-                assert_eq!((missing, found), (pid, false));
+#[test]
+fn terminate_child_wants_a_pid_of_its_own() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let child = start_child(&sup, world.family.worker("a")).await;
+        let stranger = world
+            .node
+            .spawn(|_: Context<()>| std::future::pending::<()>())
+            .unwrap();
+        let stranger = stranger.pid().unwrap();
+        for (pid, found) in [(stranger, false), (child, true), (child, false)] {
+            match sup.terminate_child(pid).await {
+                Ok(()) => assert!(found),
+                Err(TerminateDynamicChildError::NotFound(missing)) => {
+                    assert_eq!((missing, found), (pid, false));
+                }
+                Err(error) => panic!("{error}"),
             }
-            Err(error) => panic!("{error}"),
         }
-    }
-    assert_eq!(world.node.is_alive(stranger).await, Ok(true));
-    assert_eq!(world.family.heard(), "+a -a");
+        assert_eq!(world.node.is_alive(stranger).await, Ok(true));
+        assert_eq!(world.family.heard(), "+a -a");
+    });
 }
 
 /// DYN-13, DYN-17: side by side, with one timer for each distinct timeout.
-#[tokio::test]
-async fn stop_takes_the_longest_of_the_timeouts() {
-    let world = World::new();
-    let (tell, mut heard) = mpsc::unbounded();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    for (number, limit) in [3, 1, 2, 1, 3].into_iter().enumerate() {
-        start_child(&sup, deaf(&number.to_string(), &tell).shutdown(limit * SECOND)).await;
-    }
-    for shutdown in [Shutdown::BrutalKill, Shutdown::Timeout(Duration::ZERO)] {
-        start_child(&sup, deaf("killed", &tell).shutdown(shutdown)).await;
-        start_child(&sup, idle("idle").shutdown(shutdown)).await;
-    }
-    let begun = world.clock.now();
-    let (stopped, ends) = join!(sup.stop(), async {
-        for _ in 0..5 {
-            assert!(matches!(heard.next().await, Some(Message::Exit(_))));
+#[test]
+fn stop_takes_the_longest_of_the_timeouts() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let (tell, mut heard) = mpsc::unbounded();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        for (number, limit) in [3, 1, 2, 1, 3].into_iter().enumerate() {
+            start_child(
+                &sup,
+                deaf(&number.to_string(), &tell).shutdown(limit * SECOND),
+            )
+            .await;
         }
-        let mut ends = Vec::new();
-        for _ in 0..3 {
-            ends.push(world.clock.advance_to_next().await - begun);
-        }
-        ends
+        start_child(&sup, deaf("killed", &tell).brutal_kill()).await;
+        start_child(&sup, idle("idle")).await;
+        let begun = world.clock.now();
+        let (stopped, ends) = join!(sup.stop(), async {
+            for _ in 0..5 {
+                assert!(matches!(heard.next().await, Some(Message::Exit(_))));
+            }
+            let mut ends = Vec::new();
+            for _ in 0..3 {
+                ends.push(world.clock.advance_to_next().await - begun);
+            }
+            ends
+        });
+        stopped.unwrap();
+        assert_eq!(ends, [SECOND, 2 * SECOND, 3 * SECOND]);
+        assert_eq!(world.node.process_count(), 0);
     });
-    stopped.unwrap();
-    assert_eq!(ends, [SECOND, 2 * SECOND, 3 * SECOND]);
-    assert_eq!(world.node.process_count(), 0);
 }
 
 /// DYN-13
-#[tokio::test]
-async fn infinity_is_waited_for() {
-    let world = World::new();
-    let (tell, mut heard) = mpsc::unbounded();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    let child = start_child(&sup, deaf("a", &tell).shutdown(Shutdown::Infinity)).await;
-    start_child(&sup, deaf("b", &tell).shutdown(SECOND)).await;
-    let fate = world.node.join(sup.pid().unwrap());
-    let (stopped, ()) = join!(sup.stop(), async {
-        heard.next().await;
-        heard.next().await;
-        world.clock.advance_to_next().await;
-        world.clock.advance(Duration::from_secs(1 << 30));
-        assert_eq!(world.node.is_alive(child).await, Ok(true));
-        heard.close();
-        world.node.send(child, ()).unwrap();
+#[test]
+fn infinity_is_waited_for() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let (tell, mut heard) = mpsc::unbounded();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let child = start_child(&sup, deaf("a", &tell).shutdown(Shutdown::Infinity)).await;
+        start_child(&sup, deaf("b", &tell).shutdown(SECOND)).await;
+        let fate = world.node.join(sup.pid().unwrap());
+        let (stopped, ()) = join!(sup.stop(), async {
+            heard.next().await;
+            heard.next().await;
+            world.clock.advance_to_next().await;
+            world.clock.advance(Duration::from_secs(1 << 30));
+            assert_eq!(world.node.is_alive(child).await, Ok(true));
+            heard.close();
+            world.node.send(child, ()).unwrap();
+        });
+        stopped.unwrap();
+        assert_eq!(fate.await, ExitReason::Normal);
     });
-    stopped.unwrap();
-    assert_eq!(fate.await, ExitReason::Normal);
 }
 
 /// DYN-14, in the better way of SUP-86: killed while it stops a child, it
 /// leaves no orphan.
-#[tokio::test]
-async fn link_is_kept_until_the_child_is_dead() {
-    let world = World::new();
-    let (tell, mut heard) = mpsc::unbounded();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    let child = start_child(&sup, deaf("a", &tell).shutdown(Shutdown::Infinity)).await;
-    let (stopped, ()) = join!(sup.terminate_child(child), async {
-        heard.next().await;
-        world.node.kill(sup.pid().unwrap());
+#[test]
+fn link_is_kept_until_the_child_is_dead() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let (tell, mut heard) = mpsc::unbounded();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let child = start_child(&sup, deaf("a", &tell).shutdown(Shutdown::Infinity)).await;
+        let (stopped, ()) = join!(sup.terminate_child(child), async {
+            heard.next().await;
+            world.node.kill(sup.pid().unwrap());
+        });
+        assert!(stopped.is_err());
+        match heard.next().await {
+            Some(Message::Exit(exit)) => assert_eq!(exit.reason, ExitReason::Killed),
+            other => panic!("{other:?}"),
+        }
     });
-    assert!(stopped.is_err());
-    match heard.next().await {
-        Some(Message::Exit(exit)) => assert_eq!(exit.reason, ExitReason::Killed),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// DYN-15, LOG-02
@@ -366,27 +456,29 @@ async fn only_improper_ends_are_reported() {
 }
 
 /// DYN-18; and its parent takes it along, for any reason (SUP-15).
-#[tokio::test]
-async fn exit_of_a_stranger_is_ignored_and_that_of_the_parent_heeded() {
-    let world = World::new();
-    let family = world.family.clone();
-    inside(&world.node, |mut ctx| async move {
-        trap_exit(true);
-        let builder = DynamicSupervisor::builder().max_restarts(0);
-        let sup = builder.start_link().await.unwrap();
-        start_child(&sup, family.worker("a")).await;
-        let top = sup.pid().unwrap();
-        let stranger = resurgam::spawn(move |_: Context<()>| async move {
-            resurgam::exit(top, crash());
-        });
-        stranger.unwrap().join().await;
-        assert_eq!(count(&sup).await, (1, 1));
-        resurgam::exit(top, ExitReason::Normal);
-        let exit = next_exit(&mut ctx).await;
-        assert_eq!((exit.from, exit.reason), (top, ExitReason::Normal));
-    })
-    .await;
-    assert_eq!(world.family.heard(), "+a -a");
+#[test]
+fn exit_of_a_stranger_is_ignored_and_that_of_the_parent_heeded() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let family = world.family.clone();
+        inside(&world.node, |mut ctx| async move {
+            trap_exit(true);
+            let builder = DynamicSupervisor::builder().max_restarts(0);
+            let sup = builder.start_link().await.unwrap();
+            start_child(&sup, family.worker("a")).await;
+            let top = sup.pid().unwrap();
+            let stranger = resurgam::spawn(move |_: Context<()>| async move {
+                resurgam::exit(top, crash());
+            });
+            stranger.unwrap().join().await;
+            assert_eq!(count(&sup).await, (1, 1));
+            resurgam::exit(top, ExitReason::Normal);
+            let exit = next_exit(&mut ctx).await;
+            assert_eq!((exit.from, exit.reason), (top, ExitReason::Normal));
+        })
+        .await;
+        assert_eq!(world.family.heard(), "+a -a");
+    });
 }
 
 /// LOG-02, LOG-04, LOG-06, DYN-19
@@ -403,7 +495,10 @@ async fn giving_up_is_reported_with_its_cause() {
     fate.await;
     assert_eq!(
         reports.trouble(),
-        ["child_terminated a: \"crash\"", "shutdown a: reached_max_restart_intensity"]
+        [
+            "child_terminated a: \"crash\"",
+            "shutdown a: reached_max_restart_intensity"
+        ]
     );
 }
 
@@ -416,84 +511,117 @@ async fn starts_are_reported_louder_when_the_supervisor_makes_them() {
     let child = start_child(&sup, world.family.worker("a")).await;
     world.end(child, crash()).await;
     assert_eq!(count(&sup).await, (1, 1));
-    let levels: Vec<_> =
-        reports.of_target("resurgam::progress").iter().map(|r| r["level"].clone()).collect();
+    let levels: Vec<_> = reports
+        .of_target("resurgam::progress")
+        .iter()
+        .map(|r| r["level"].clone())
+        .collect();
     assert_eq!(levels, ["DEBUG", "INFO"]);
 }
 
 /// SUP-86, SUP-95, DYN-14, under fire.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_supervisor_never_leaves_an_orphan() {
-    let node = Node::new().unwrap();
-    for round in 0..200_usize {
-        let sup = DynamicSupervisor::builder().start_on(&node).await.unwrap();
-        let top = sup.pid().unwrap();
-        let starts = (0..10).map(|_| sup.start_child(idle("a")));
-        let kill = async {
-            for _ in 0..round % 40 {
-                tokio::task::yield_now().await;
+#[test]
+fn killed_supervisor_never_leaves_an_orphan() {
+    on_every_runtime(async || {
+        let node = Node::new().unwrap();
+        for round in 0..200_usize {
+            let sup = DynamicSupervisor::builder().start_on(&node).await.unwrap();
+            let top = sup.pid().unwrap();
+            let starts = (0..10).map(|_| sup.start_child(idle("a")));
+            let kill = async {
+                for _ in 0..round % 40 {
+                    tokio::task::yield_now().await;
+                }
+                node.kill(top);
+            };
+            join!(join_all(starts), kill);
+            node.join(top).await;
+            while let Some(&left) = node.processes().first() {
+                // It ends, or the test never does.
+                node.join(left).await;
             }
-            node.kill(top);
-        };
-        join!(join_all(starts), kill);
-        node.join(top).await;
-        while let Some(&left) = node.processes().first() {
-            // It ends, or the test never does.
-            node.join(left).await;
         }
-    }
+    });
 }
 
-/// A hundred thousand temporary children leave nothing behind, and each start
-/// function is let go.
-#[tokio::test]
-async fn churn_leaves_nothing_behind() {
+/// SUP-38, SUP-163
+#[test]
+fn temporary_child_does_not_keep_its_start_function() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let token = Arc::new(());
+        let holding = || {
+            let held = Arc::clone(&token);
+            ChildSpec::task("a", move || {
+                let _ = &held;
+                std::future::pending::<()>()
+            })
+        };
+        start_child(&sup, holding().temporary()).await;
+        assert_eq!(Arc::strong_count(&token), 1);
+        let kept = start_child(&sup, holding()).await;
+        assert_eq!(Arc::strong_count(&token), 2);
+        sup.terminate_child(kept).await.unwrap();
+        assert_eq!(Arc::strong_count(&token), 1);
+    });
+}
+
+/// Temporary children, one after the other, leave nothing behind.
+async fn churn(rounds: usize) {
     let world = World::new();
     let sup = start(&world, DynamicSupervisor::builder()).await;
-    let token = Arc::new(AtomicUsize::new(0));
-    for _ in 0..100_000 {
-        let held = Arc::clone(&token);
-        let job = ChildSpec::task("job", move || {
-            let held = Arc::clone(&held);
-            async move {
-                held.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let job = start_child(&sup, job.temporary()).await;
-        world.node.join(job).await;
+    for _ in 0..rounds {
+        let job = start_child(&sup, obedient("job").temporary()).await;
+        world.end(job, ExitReason::Normal).await;
     }
     assert_eq!(count(&sup).await, (0, 0));
-    assert_eq!((token.load(Ordering::Relaxed), Arc::strong_count(&token)), (100_000, 1));
-    let info = world.node.process_info(sup.pid().unwrap()).await.unwrap().unwrap();
-    assert_eq!((info.links.len(), info.monitors.len(), info.message_queue_len), (0, 0, 0));
+    let top = world.node.process_info(sup.pid().unwrap()).await;
+    let top = top.unwrap().unwrap();
+    assert_eq!(
+        (top.links.len(), top.monitors.len(), top.message_queue_len),
+        (0, 0, 0)
+    );
     assert_eq!(world.node.process_count(), 1);
 }
 
+#[tokio::test]
+async fn a_hundred_thousand_children_leave_nothing_behind() {
+    churn(100_000).await;
+}
+
+#[test]
+fn churn_leaves_nothing_behind() {
+    on_every_runtime(async || churn(3_000).await);
+}
+
 /// Twenty thousand at once, stopped side by side.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_children_stop_together() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder()).await;
-    for _ in 0..20_000 {
-        start_child(&sup, idle("a")).await;
-    }
-    assert_eq!(count(&sup).await, (20_000, 20_000));
-    sup.stop().await.unwrap();
-    assert_eq!(world.node.process_count(), 0);
+#[test]
+fn many_children_stop_together() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        for _ in 0..20_000 {
+            start_child(&sup, idle("a")).await;
+        }
+        assert_eq!(count(&sup).await, (20_000, 20_000));
+        sup.stop().await.unwrap();
+        assert_eq!(world.node.process_count(), 0);
+    });
 }
 
 /// A start that is refused because the supervisor is full costs nothing: its
 /// start function is not run.
-#[tokio::test]
-async fn refused_child_is_not_started() {
-    let world = World::new();
-    let sup = start(&world, DynamicSupervisor::builder().max_children(0)).await;
-    let spec = ChildSpec::new("a", || async { Ok(Started::ignore()) });
-    assert!(matches!(
-        sup.start_child(spec).await,
-        Err(StartDynamicChildError::MaxChildren(0))
-    ));
-    assert!(sup.start_child(world.family.worker("a")).now_or_never().is_none());
-    assert_eq!(count(&sup).await, (0, 0));
-    assert_eq!(world.family.heard(), "");
+#[test]
+fn refused_child_is_not_started() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder().max_children(0)).await;
+        assert!(matches!(
+            sup.start_child(world.family.worker("a")).await,
+            Err(StartDynamicChildError::MaxChildren(0))
+        ));
+        assert_eq!(count(&sup).await, (0, 0));
+        assert_eq!(world.family.heard(), "");
+    });
 }

@@ -1,3 +1,21 @@
 //! The laws, tested through the public API.
 
+mod crash_report;
+mod dynamic_supervisor;
+mod exit;
+mod faults;
+mod gen_server;
+mod info;
+mod link;
+mod monitor;
+mod registry;
+mod scheduler;
+mod shutdown;
+mod signals;
+mod spawn;
+mod supervisor;
 mod support;
+mod thread_process;
+mod tidy;
+mod timer;
+mod trap;

@@ -1,5 +1,6 @@
 //! What the tests share: a world for each test, on every kind of runtime.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use resurgam::{Context, ExitReason, ManualClock, Node};
@@ -8,7 +9,7 @@ use resurgam::{Context, ExitReason, ManualClock, Node};
 /// on one with two workers. Fails if the process does not end normally, or if
 /// the node cannot be stopped with every process ended.
 #[track_caller]
-pub fn run<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
+pub(crate) fn run<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
 where
     M: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -24,8 +25,9 @@ where
 
 /// As [`run`], on a clock that stands still until the test moves it.
 #[track_caller]
-pub fn run_with_clock<M, F>(test: impl Fn(Context<M>, ManualClock) -> F + Clone + Send + 'static)
-where
+pub(crate) fn run_with_clock<M, F>(
+    test: impl Fn(Context<M>, ManualClock) -> F + Clone + Send + 'static,
+) where
     M: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
@@ -33,16 +35,27 @@ where
         let test = test.clone();
         runtime.block_on(async move {
             let clock = ManualClock::new();
-            let node = Node::builder().clock(clock.clone()).start().expect("a node can be made");
+            let node = Node::builder()
+                .clock(clock.clone())
+                .start()
+                .expect("a node can be made");
             check(&node, move |ctx| test(ctx, clock)).await;
         });
     }
 }
 
 fn runtimes() -> [tokio::runtime::Runtime; 2] {
-    let one = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let two = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    [one.expect("a runtime can be made"), two.expect("a runtime can be made")]
+    let one = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let two = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    [
+        one.expect("a runtime can be made"),
+        two.expect("a runtime can be made"),
+    ]
 }
 
 async fn check<M, F>(node: &Node, test: impl FnOnce(Context<M>) -> F + Send + 'static)
@@ -52,14 +65,30 @@ where
 {
     let process = node.spawn(test).expect("a fresh node can spawn");
     let reason = process.join().await;
-    assert_eq!(reason, ExitReason::Normal, "the test's process ended: {reason}");
-    node.stop(Duration::from_secs(5)).await.expect("every process ends");
+    assert_eq!(
+        reason,
+        ExitReason::Normal,
+        "the test's process ended: {reason}"
+    );
+    node.stop(Duration::from_secs(5))
+        .await
+        .expect("every process ends");
     assert_eq!(node.process_count(), 0);
     assert_eq!(node.timer_count(), 0);
 }
 
+/// Lets `tracing` ask a test's own subscriber about each report.
+///
+/// While there is only one subscriber, it asks the thread that first comes to a
+/// report whether anyone wants it, and keeps the answer; that thread may be
+/// another test's.
+pub(crate) fn keep_reports_open() {
+    static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    ANOTHER.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+}
+
 /// A body that does nothing until it is ended.
-pub async fn idle(mut ctx: Context<()>) {
+pub(crate) async fn idle(mut ctx: Context<()>) {
     loop {
         ctx.receive().await;
     }

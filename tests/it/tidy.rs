@@ -57,8 +57,14 @@ fn laws() -> Vec<Law> {
     let text = read("docs/semantics.md");
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
-        let [id, _, status, evidence, ..] = cells.as_slice() else { return None };
-        let row = || Law { id: (*id).into(), status: (*status).into(), evidence: (*evidence).into() };
+        let [id, _, status, evidence, ..] = cells.as_slice() else {
+            return None;
+        };
+        let row = || Law {
+            id: (*id).into(),
+            status: (*status).into(),
+            evidence: (*evidence).into(),
+        };
         is_id(id).then(row)
     });
     rows.collect()
@@ -66,7 +72,9 @@ fn laws() -> Vec<Law> {
 
 /// The names of all functions in the project's tests and modules.
 fn functions() -> HashSet<String> {
-    let files = ["tests", "runtime/src", "supervisor/src"].map(rust_files).concat();
+    let files = ["tests", "runtime/src", "supervisor/src"]
+        .map(rust_files)
+        .concat();
     let mut names = HashSet::new();
     for file in files {
         for line in read(&file).lines() {
@@ -137,21 +145,35 @@ fn every_law_of_the_kernel_issue_is_listed_once() {
     }
     // Families with gaps in their numbers.
     for (family, at_least) in [("GS", 56), ("SUP", 100)] {
-        let count = unique.iter().filter(|id| id.starts_with(&format!("{family}-"))).count();
+        let count = unique
+            .iter()
+            .filter(|id| id.starts_with(&format!("{family}-")))
+            .count();
         assert!(count >= at_least, "{count} laws of {family} are listed");
     }
 }
 
 #[test]
 fn unsafe_is_only_where_a_decision_allows_it() {
-    let files = ["src", "runtime/src", "supervisor/src", "tests", "examples"].map(rust_files).concat();
+    let files = ["src", "runtime/src", "supervisor/src", "tests", "examples"]
+        .map(rust_files)
+        .concat();
     let word = concat!("un", "safe ");
     for file in files {
-        let name = file.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(root())
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
         let code = read(&file);
-        let mut lines = code.lines().map(|line| line.split("//").next().unwrap_or(line));
-        let has_unsafe = lines.any(|line| line.contains(word));
-        assert!(!has_unsafe || UNSAFE.contains(&name.as_str()), "{name} holds {word}code");
+        let mut lines = code
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or(line));
+        let found = lines.any(|line| line.contains(word));
+        assert!(
+            !found || UNSAFE.contains(&name.as_str()),
+            "{name} holds {word}code"
+        );
     }
 }
 
@@ -159,7 +181,9 @@ fn unsafe_is_only_where_a_decision_allows_it() {
 fn what_decides_knows_no_clock_no_lock_and_no_io() {
     for file in PURE {
         let code = read(file);
-        for word in ["tokio", "Mutex", "Atomic", "::now()", "async ", "std::net", "std::fs", "tracing"] {
+        for word in [
+            "tokio", "Mutex", "Atomic", "::now()", "async ", "std::net", "std::fs", "tracing",
+        ] {
             let found = code.lines().find(|line| {
                 let is_comment = line.trim_start().starts_with("//");
                 !is_comment && line.contains(word)

@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 
 use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
 use crate::exit_reason::ExitReason;
+use crate::panic_hook;
 use crate::pid::Pid;
 use crate::process::context::{Context, Event};
 use crate::process::{body, current};
@@ -77,9 +78,11 @@ async fn step<S: GenServer>(
     next: Next<S::Message>,
 ) -> Result<(), ExitReason> {
     match next {
-        Next::Handle(message) => caught(server.handle(message, ctx)).await?,
-        Next::Continue(message) => caught(server.handle_continue(message, ctx)).await?,
-        Next::Info(info) => caught(server.handle_info(info, ctx)).await?,
+        Next::Handle(message) => caught(async { server.handle(message, ctx).await }).await?,
+        Next::Continue(message) => {
+            caught(async { server.handle_continue(message, ctx).await }).await?
+        }
+        Next::Info(info) => caught(async { server.handle_info(info, ctx).await }).await?,
         Next::Stop(reason) => Err(reason),
     }
 }
@@ -106,8 +109,9 @@ async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
     };
     match event {
         Event::Message(Message::User(message)) => Next::Handle(message),
-        // GS-72: for any reason, normal included.
-        Event::Message(Message::Exit(exit)) if Some(exit.from) == ctx.parent => {
+        // GS-72: for any reason, normal included. Without a parent, it is the
+        // node that tells the server to stop.
+        Event::Message(Message::Exit(exit)) if exit.from == ctx.parent.unwrap_or(Pid::NODE) => {
             Next::Stop(exit.reason)
         }
         Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
@@ -125,7 +129,7 @@ async fn terminate<S: GenServer>(
 ) -> ExitReason {
     // Replies that were dropped by now get this reason.
     current::with(|process| process.header().owner.lock().ending = true);
-    let terminated = caught(server.terminate(&reason, ctx)).await;
+    let terminated = caught(async { server.terminate(&reason, ctx).await }).await;
     if let Some(reply) = ctx.last_reply.take() {
         reply();
     }
@@ -134,6 +138,7 @@ async fn terminate<S: GenServer>(
 
 /// Runs a callback; a panic becomes the reason it means.
 async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
+    panic_hook::forget_place();
     AssertUnwindSafe(callback)
         .catch_unwind()
         .await

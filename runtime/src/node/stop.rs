@@ -2,10 +2,14 @@
 //! runtime went away.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
 use futures::future::{Either, join_all, select};
 
 use super::{Node, NodeInner};
@@ -16,6 +20,8 @@ use crate::process::cell::{Process, Seat};
 use crate::process::current;
 use crate::process::exit::{self, Death};
 use crate::process::join::Join;
+use crate::signal::{Cause, Exit, Signal};
+use crate::slot::Slot;
 
 /// Why a node did not stop, or not wholly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,7 +126,7 @@ impl Node {
                 .filter(|pid| told.insert(*pid))
                 .collect();
             for pid in &chosen {
-                self.exit(*pid, reason.clone());
+                self.order_exit(*pid, reason.clone());
             }
             join_all(chosen.iter().map(|pid| Join::of_pid(&self.inner, *pid))).await;
             if chosen.is_empty() {
@@ -129,6 +135,15 @@ impl Node {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    fn order_exit(&self, pid: Pid, reason: ExitReason) {
+        let exit = Exit {
+            from: Pid::NODE,
+            reason,
+        };
+        let cause = Cause::Asked;
+        NodeInner::deliver(&self.inner, Pid::NODE, pid, Signal::Exit { exit, cause });
     }
 
     /// The processes whose parent is no living process.
@@ -145,13 +160,30 @@ impl Node {
             .collect()
     }
 
-    /// Waits in real time.
+    /// Waits in real time; on a thread, since Tokio's timers may be gone.
     async fn in_time<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-        let sleep = {
-            let _context = self.inner.runtime.enter();
-            tokio::time::sleep(limit)
+        let slot = Arc::new(Slot::new());
+        let (working, done) = crossbeam_channel::bounded::<()>(0);
+        let rung = Arc::clone(&slot);
+        let alarm = move || {
+            // Ends early when `working` is dropped.
+            if done.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                rung.settle(());
+            }
         };
-        match select(std::pin::pin!(work), std::pin::pin!(sleep)).await {
+        if thread::Builder::new()
+            .name("resurgam stop".into())
+            .spawn(alarm)
+            .is_err()
+        {
+            // Without an alarm the limit is over at once.
+            slot.settle(());
+        }
+        let up = poll_fn(|cx| slot.poll(cx));
+        let (work, up) = (pin!(work), pin!(up));
+        let result = select(work, up).await;
+        drop(working);
+        match result {
             Either::Left((output, _)) => Some(output),
             Either::Right(((), _)) => None,
         }

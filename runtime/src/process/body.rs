@@ -34,6 +34,7 @@ pub(crate) fn turn(process: &Arc<dyn Process>) -> Wake {
         exit::end(process, Death::Ordered(reason));
         return Wake::Already;
     }
+    panic_hook::forget_place();
     let polled = Arc::clone(process).poll_body();
     let rest = rest(process);
     if let Some(death) = outcome(process, polled, rest.fate) {

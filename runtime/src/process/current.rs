@@ -17,6 +17,13 @@ pub(crate) fn enter(process: Arc<dyn Process>) -> Entered {
     }
 }
 
+/// Leaves the current process until the guard is dropped.
+pub(crate) fn leave() -> Entered {
+    Entered {
+        before: CURRENT.take(),
+    }
+}
+
 /// See [`enter`].
 pub(crate) struct Entered {
     before: Option<Arc<dyn Process>>,

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::NodeInner;
+use crate::panic_hook;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body;
 use crate::process::cell::{Process, Registration};
+use crate::process::current;
 use crate::process::links::Links;
-use crate::process::owner::Late;
+use crate::process::owner::{Late, LateWaiter};
 use crate::reply::Unanswered;
 use crate::report;
 use crate::signal::{Cause, Down, Exit, Signal, Watcher};
@@ -36,20 +38,24 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
     let header = process.header();
     release_name(process);
-    header.node.timers.forget(header.pid);
     let before = header.owner.lock().fate.replace(reason.clone());
     drop_caught(before);
     let (signals, owed) = process.close();
-    // From here on nothing of the user's runs for this process, except what
-    // watches it.
     header
         .owner
         .lock()
         .unheard
         .extend(signals.into_iter().map(|signal| signal.value));
+    drop_unread(process);
+    // Nothing of the user's runs as this process any more: what it would link
+    // to now would not be told.
+    let _left = current::leave();
+    header.node.table.vacate();
     tell_links(process, &reason);
-    let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
     header.node.table.remove(header.pid);
+    // Whoever arms a timer looks into the table afterwards.
+    header.node.timers.forget(header.pid);
+    let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
     answer_unheard(process, &reason);
     fail_owed(process, owed, &reason);
     tell_watchers(process, &reason);
@@ -69,10 +75,21 @@ fn drop_body(process: &Arc<dyn Process>, death: Death) -> Death {
         .lock()
         .fate
         .get_or_insert_with(|| reason.clone());
+    panic_hook::forget_place();
     match process.drop_body() {
         Ok(()) => death,
         Err(payload) => Death::Own(body::panicked(process, payload)),
     }
+}
+
+/// Drops the notices that were not received.
+fn drop_unread(process: &Arc<dyn Process>) {
+    let mut owner = process.header().owner.lock();
+    let notices = std::mem::take(&mut owner.notices);
+    let receiver = owner.receiver.take();
+    drop(owner);
+    drop_caught(notices);
+    drop_caught(receiver);
 }
 
 fn release_name(process: &Arc<dyn Process>) {
@@ -144,7 +161,34 @@ fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
 fn tell_late(late: Late, reason: &ExitReason) {
     if let Late::Waiting(waiters) = late {
         for waiter in waiters {
-            waiter.settle(reason.clone());
+            waiter.tell(reason.clone());
+        }
+    }
+}
+
+/// Tells one who found the mailbox closed: once the links have been told (law
+/// SIG-17).
+pub(crate) fn tell_when_links_are(process: &Arc<dyn Process>, waiter: LateWaiter) {
+    let mut owner = process.header().owner.lock();
+    match &mut owner.late {
+        Late::Waiting(late) => late.push(waiter),
+        Late::Told => {
+            let reason = owner.fate.clone();
+            drop(owner);
+            waiter.tell(reason.unwrap_or(ExitReason::NoProcess));
+        }
+    }
+}
+
+impl LateWaiter {
+    fn tell(self, reason: ExitReason) {
+        match self {
+            Self::Join(slot) => slot.settle(reason),
+            // For a call the process was not there.
+            Self::Call { reply, message } => {
+                reply.refuse(Unanswered::Down(ExitReason::NoProcess));
+                drop_caught(message);
+            }
         }
     }
 }
@@ -174,15 +218,7 @@ pub(crate) fn tell_watcher(
 /// Takes this process out of the processes it watched (law MON-14).
 fn leave_monitored(process: &Arc<dyn Process>) {
     let header = process.header();
-    let (monitors, notices, receiver) = {
-        let mut owner = header.owner.lock();
-        let monitors: BTreeMap<MonitorRef, Pid> = std::mem::take(&mut owner.monitors);
-        (
-            monitors,
-            std::mem::take(&mut owner.notices),
-            owner.receiver.take(),
-        )
-    };
+    let monitors: BTreeMap<MonitorRef, Pid> = std::mem::take(&mut header.owner.lock().monitors);
     for (reference, target) in monitors {
         NodeInner::deliver(
             &header.node,
@@ -191,6 +227,4 @@ fn leave_monitored(process: &Arc<dyn Process>) {
             Signal::Demonitor { reference },
         );
     }
-    drop_caught(notices);
-    drop_caught(receiver);
 }

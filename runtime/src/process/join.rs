@@ -10,7 +10,8 @@ use crate::node::NodeInner;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::cell::Process;
 use crate::process::current;
-use crate::process::owner::Late;
+use crate::process::exit;
+use crate::process::owner::LateWaiter;
 use crate::reply::stopped;
 use crate::signal::{Signal, Watcher};
 use crate::slot::Slot;
@@ -53,21 +54,9 @@ impl Join {
             watcher,
         };
         if NodeInner::push_signal(process, monitor).is_err() {
-            join.wait_for_the_late(process);
+            exit::tell_when_links_are(process, LateWaiter::Join(Arc::clone(&join.slot)));
         }
         join
-    }
-
-    /// The process has ended, or is about to have: its fate is decided.
-    fn wait_for_the_late(&self, process: &Arc<dyn Process>) {
-        let mut owner = process.header().owner.lock();
-        if let Late::Waiting(late) = &mut owner.late {
-            late.push(Arc::clone(&self.slot));
-            return;
-        }
-        let reason = owner.fate.clone();
-        drop(owner);
-        self.slot.settle(reason.unwrap_or(ExitReason::NoProcess));
     }
 
     /// Waits for the process with this pid.

@@ -63,9 +63,20 @@ pub(crate) struct Owner {
 /// Those who wait for the end of a process whose mailbox is closed: they are
 /// told after its links were, like everybody who waits for it (law SIG-17).
 pub(crate) enum Late {
-    Waiting(Vec<Arc<Slot<ExitReason>>>),
+    Waiting(Vec<LateWaiter>),
     /// The links were told; the fate can be had at once.
     Told,
+}
+
+/// Who came late.
+pub(crate) enum LateWaiter {
+    Join(Arc<Slot<ExitReason>>),
+    Call {
+        reply: Arc<dyn Owed>,
+        /// Kept until the caller is told: it holds the way back, which must not
+        /// speak first.
+        message: Box<dyn Send>,
+    },
 }
 
 impl Owner {

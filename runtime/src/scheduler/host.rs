@@ -19,15 +19,31 @@ pub(crate) async fn run(mut host: Host) {
     let (node, index) = (Arc::clone(&host.node), host.index);
     loop {
         match host.turn() {
-            Turn::Spent => tokio::task::yield_now().await,
+            Turn::Spent => give_way().await,
             Turn::Idle => {
                 if sleep(&node, index).await == Slept::No {
-                    tokio::task::yield_now().await;
+                    give_way().await;
                 }
             }
             Turn::Over => return,
         }
     }
+}
+
+/// Lets other Tokio tasks run, from the back of the worker's queue. Not by
+/// Tokio's own `yield_now`: it keeps the task where no other worker can take
+/// it from, and what runs next here may block.
+async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        if gave_way {
+            return Poll::Ready(());
+        }
+        gave_way = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Whether a host that lay down really slept.

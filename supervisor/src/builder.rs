@@ -1,0 +1,463 @@
+//! Builders: how a supervisor is described and started.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use resurgam_runtime::{ExitReason, GenServer, Name, Node, Pid, ServerBuilder, StartError};
+
+use crate::child_spec::{ChildId, ChildSpec, ChildType, SpecError};
+use crate::handle::{DynamicSupervisorRef, SupervisorRef};
+use crate::intensity::RestartIntensity;
+use crate::policy::{FailedToStartChild, Strategy};
+use crate::start::Started;
+use crate::{dynamic, supervisor};
+
+/// Why a supervisor did not start. No child of it is left running.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartSupervisorError {
+    /// A child spec cannot be used. Nothing was started.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Two children have the same id. Nothing was started.
+    #[error("duplicate child name {0:?}; expected ids that differ")]
+    DuplicateChildName(ChildId),
+    /// The period of the restart intensity is zero. Nothing was started.
+    #[error("period of the restart intensity is zero; expected a longer one")]
+    ZeroPeriod,
+    /// The name of the supervisor is the empty string. Nothing was started.
+    #[error("supervisor name is empty; expected at least one character")]
+    EmptyName,
+    /// The name is taken, by this process.
+    #[error("supervisor is started already, as {0}")]
+    AlreadyStarted(Pid),
+    /// A child did not start. Those started before it were stopped again, in
+    /// reverse order.
+    #[error("{0}")]
+    Child(FailedToStartChild),
+    /// The supervisor's own process did not start, or ended while it did.
+    #[error("supervisor did not start: {0}")]
+    Failed(StartError),
+}
+
+impl From<StartError> for StartSupervisorError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::AlreadyStarted(pid) => Self::AlreadyStarted(pid),
+            StartError::Failed(ExitReason::ShutdownWith(term)) => {
+                match term.downcast_ref::<FailedToStartChild>() {
+                    Some(failure) => Self::Child(failure.clone()),
+                    None => Self::Failed(StartError::Failed(ExitReason::ShutdownWith(term))),
+                }
+            }
+            error => Self::Failed(error),
+        }
+    }
+}
+
+/// So that `?` works in the start function of a child that is a supervisor.
+impl From<StartSupervisorError> for StartError {
+    fn from(error: StartSupervisorError) -> Self {
+        match error {
+            StartSupervisorError::AlreadyStarted(pid) => Self::AlreadyStarted(pid),
+            StartSupervisorError::Child(failure) => {
+                Self::Failed(ExitReason::shutdown_with(failure))
+            }
+            StartSupervisorError::Failed(error) => error,
+            error @ (StartSupervisorError::Spec(_)
+            | StartSupervisorError::DuplicateChildName(_)
+            | StartSupervisorError::ZeroPeriod
+            | StartSupervisorError::EmptyName) => Self::Failed(ExitReason::from(error)),
+        }
+    }
+}
+
+/// A process that starts, watches and restarts a fixed row of children; more
+/// can be added and taken away by way of its [`SupervisorRef`].
+///
+/// Children are started one at a time, in the order given, and stopped one at
+/// a time in reverse. When one ends, its [`Restart`](crate::Restart) type says
+/// whether it is restarted, and the [`Strategy`] which others go along. A
+/// restart that fails is tried again at once, each try counting. When there
+/// are more restarts than the [`RestartIntensity`] allows, the supervisor
+/// stops the others and ends with [`ExitReason::Shutdown`], which is its own
+/// supervisor's cue.
+///
+/// It traps exits, and ends, its children first, when its parent does.
+///
+/// # Differences from Erlang
+///
+/// An exit signal that a living child sends to its supervisor is not taken for
+/// the child's death, so that two incarnations of a child never run side by
+/// side. A child whose start function did not link it is linked all the same.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use resurgam_runtime::{Context, Message, Node};
+/// use resurgam_supervisor::{ChildSpec, Strategy, Supervisor};
+///
+/// let node = Node::new()?;
+/// # node.block_on(async {
+/// let sup = Supervisor::builder(Strategy::OneForOne)
+///     .name("shop")
+///     .max_restarts(3)
+///     .max_seconds(5)
+///     .child(ChildSpec::process("clerk", || {
+///         |mut ctx: Context<u32>| async move {
+///             let order = ctx.receive().await;
+///             assert!(order == Message::User(1), "too much to do");
+///         }
+///     }))
+///     .start_on(&node)
+///     .await?;
+///
+/// let first = sup.which_child("clerk").await?.pid().ok_or("not running")?;
+/// node.send(first, 7_u32)?;
+/// node.join(first).await;
+/// let second = sup.which_child("clerk").await?.pid().ok_or("not running")?;
+/// assert_ne!(first, second);
+/// sup.stop().await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum Supervisor {}
+
+impl Supervisor {
+    /// A supervisor with no children yet.
+    pub fn builder(strategy: Strategy) -> SupervisorBuilder {
+        SupervisorBuilder {
+            name: None,
+            strategy,
+            intensity: RestartIntensity::default(),
+            children: Vec::new(),
+        }
+    }
+}
+
+/// A static supervisor to be.
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing until it is told to"]
+pub struct SupervisorBuilder {
+    name: Option<Name>,
+    strategy: Strategy,
+    intensity: RestartIntensity,
+    children: Vec<ChildSpec>,
+}
+
+impl SupervisorBuilder {
+    /// Registers the supervisor under a name.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets how many restarts are attempted within the period; by default 3.
+    pub fn max_restarts(mut self, max_restarts: u32) -> Self {
+        self.intensity.max_restarts = max_restarts;
+        self
+    }
+
+    /// Sets the period in which restarts are counted; by default 5 seconds.
+    pub fn max_seconds(mut self, seconds: u64) -> Self {
+        self.intensity.period = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Sets both how many restarts are attempted and the period in which they
+    /// are counted.
+    pub fn intensity(mut self, max_restarts: u32, period: Duration) -> Self {
+        self.intensity = RestartIntensity::new(max_restarts, period);
+        self
+    }
+
+    /// Adds a child at the end of the start order.
+    pub fn child(mut self, spec: ChildSpec) -> Self {
+        self.children.push(spec);
+        self
+    }
+
+    /// Adds children at the end of the start order.
+    pub fn children(mut self, specs: impl IntoIterator<Item = ChildSpec>) -> Self {
+        self.children.extend(specs);
+        self
+    }
+
+    /// Starts the supervisor, linked to the running process, which is its
+    /// parent. Returns when every child has started.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`]. As the two are linked, a failure also
+    /// sends an exit signal to a parent that does not trap exits.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start_link(self) -> Result<SupervisorRef, StartSupervisorError> {
+        Ok(SupervisorRef::new(self.prepare()?.start_link().await?))
+    }
+
+    /// Starts the supervisor on the current node, linked to nobody.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start(self) -> Result<SupervisorRef, StartSupervisorError> {
+        Ok(SupervisorRef::new(self.prepare()?.start().await?))
+    }
+
+    /// Starts the supervisor on this node, linked to nobody.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start_on(self, node: &Node) -> Result<SupervisorRef, StartSupervisorError> {
+        Ok(SupervisorRef::new(self.prepare()?.on(node).start().await?))
+    }
+
+    /// Everything that can be wrong is found here, before anything starts.
+    fn prepare(self) -> Result<ServerBuilder<supervisor::Shell>, StartSupervisorError> {
+        check_flags(self.name.as_ref(), self.intensity)?;
+        check_children(&self.children)?;
+        let Self {
+            name,
+            strategy,
+            intensity,
+            children,
+        } = self;
+        let setup = supervisor::Setup {
+            name: name.clone(),
+            strategy,
+            intensity,
+            children,
+        };
+        Ok(named(supervisor::Shell::builder(setup), name))
+    }
+}
+
+/// A process that starts children when it is asked to, as many as one likes,
+/// and watches over each by itself.
+///
+/// It is [`Strategy::OneForOne`] only, keeps no start order, and stops its
+/// children side by side. A child that is not restarted leaves no trace.
+///
+/// # Differences from Elixir
+///
+/// Links are kept until a child is dead, so that none is orphaned even if the
+/// supervisor is killed while it stops them. Start functions hold what they
+/// need, so there are no extra arguments.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use resurgam_runtime::Node;
+/// use resurgam_supervisor::{ChildSpec, DynamicSupervisor};
+///
+/// let node = Node::new()?;
+/// # node.block_on(async {
+/// let sup = DynamicSupervisor::builder().name("jobs").start_on(&node).await?;
+/// for number in 0..3 {
+///     let job = move || async move { assert!(number < 3) };
+///     let job = sup.start_child(ChildSpec::task("job", job).temporary()).await?;
+///     node.join(job.pid().ok_or("no pid")?).await;
+/// }
+/// assert_eq!(sup.count_children().await?.specs, 0);
+/// sup.stop().await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum DynamicSupervisor {}
+
+impl DynamicSupervisor {
+    /// A supervisor that may have any number of children.
+    pub fn builder() -> DynamicSupervisorBuilder {
+        DynamicSupervisorBuilder {
+            name: None,
+            intensity: RestartIntensity::default(),
+            max_children: usize::MAX,
+        }
+    }
+}
+
+/// A dynamic supervisor to be.
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing until it is told to"]
+pub struct DynamicSupervisorBuilder {
+    name: Option<Name>,
+    intensity: RestartIntensity,
+    max_children: usize,
+}
+
+impl DynamicSupervisorBuilder {
+    /// Registers the supervisor under a name.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets how many restarts are attempted within the period; by default 3.
+    pub fn max_restarts(mut self, max_restarts: u32) -> Self {
+        self.intensity.max_restarts = max_restarts;
+        self
+    }
+
+    /// Sets the period in which restarts are counted; by default 5 seconds.
+    pub fn max_seconds(mut self, seconds: u64) -> Self {
+        self.intensity.period = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Sets both how many restarts are attempted and the period in which they
+    /// are counted.
+    pub fn intensity(mut self, max_restarts: u32, period: Duration) -> Self {
+        self.intensity = RestartIntensity::new(max_restarts, period);
+        self
+    }
+
+    /// Sets how many children there may be, those about to be restarted
+    /// included; by default any number.
+    pub fn max_children(mut self, max_children: usize) -> Self {
+        self.max_children = max_children;
+        self
+    }
+
+    /// Starts the supervisor, linked to the running process, which is its
+    /// parent.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start_link(self) -> Result<DynamicSupervisorRef, StartSupervisorError> {
+        Ok(DynamicSupervisorRef::new(
+            self.prepare()?.start_link().await?,
+        ))
+    }
+
+    /// Starts the supervisor on the current node, linked to nobody.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start(self) -> Result<DynamicSupervisorRef, StartSupervisorError> {
+        Ok(DynamicSupervisorRef::new(self.prepare()?.start().await?))
+    }
+
+    /// Starts the supervisor on this node, linked to nobody.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartSupervisorError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before the supervisor is up, the supervisor is
+    /// killed, and with it the children it has started.
+    pub async fn start_on(self, node: &Node) -> Result<DynamicSupervisorRef, StartSupervisorError> {
+        Ok(DynamicSupervisorRef::new(
+            self.prepare()?.on(node).start().await?,
+        ))
+    }
+
+    fn prepare(self) -> Result<ServerBuilder<dynamic::Shell>, StartSupervisorError> {
+        check_flags(self.name.as_ref(), self.intensity)?;
+        let Self {
+            name,
+            intensity,
+            max_children,
+        } = self;
+        let setup = dynamic::Setup {
+            name: name.clone(),
+            intensity,
+            max_children,
+        };
+        Ok(named(dynamic::Shell::builder(setup), name))
+    }
+}
+
+/// Specs of children that are supervisors.
+impl ChildSpec {
+    /// A static supervisor. `builder` describes it anew at each start. By
+    /// default it may take as long as it needs to stop.
+    pub fn supervisor<F>(id: impl Into<ChildId>, builder: F) -> Self
+    where
+        F: Fn() -> SupervisorBuilder + Send + Sync + 'static,
+    {
+        let spec = Self::linked(id, move || {
+            let builder = builder();
+            async move { Started::process(&builder.prepare()?.start_link().await?) }
+        });
+        spec.child_type(ChildType::Supervisor)
+    }
+
+    /// A dynamic supervisor. `builder` describes it anew at each start. By
+    /// default it may take as long as it needs to stop.
+    pub fn dynamic_supervisor<F>(id: impl Into<ChildId>, builder: F) -> Self
+    where
+        F: Fn() -> DynamicSupervisorBuilder + Send + Sync + 'static,
+    {
+        let spec = Self::linked(id, move || {
+            let builder = builder();
+            async move { Started::process(&builder.prepare()?.start_link().await?) }
+        });
+        spec.child_type(ChildType::Supervisor)
+    }
+}
+
+fn check_flags(
+    name: Option<&Name>,
+    intensity: RestartIntensity,
+) -> Result<(), StartSupervisorError> {
+    if name.is_some_and(|name| name.as_str().is_empty()) {
+        return Err(StartSupervisorError::EmptyName);
+    }
+    if intensity.period().is_zero() {
+        return Err(StartSupervisorError::ZeroPeriod);
+    }
+    Ok(())
+}
+
+fn check_children(children: &[ChildSpec]) -> Result<(), StartSupervisorError> {
+    let mut ids = HashSet::new();
+    for spec in children {
+        spec.check()?;
+        if !ids.insert(spec.id()) {
+            return Err(StartSupervisorError::DuplicateChildName(spec.id().clone()));
+        }
+    }
+    Ok(())
+}
+
+fn named<S: GenServer>(builder: ServerBuilder<S>, name: Option<Name>) -> ServerBuilder<S> {
+    match name {
+        Some(name) => builder.name(name),
+        None => builder,
+    }
+}

@@ -1,0 +1,419 @@
+//! Child specs: what a child is, how it starts, and how it is stopped.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use resurgam_runtime::{
+    Context, GenServer, ProcessOutput, ServerBuilder, StartError, ThreadContext, link, spawn_link,
+    spawn_options,
+};
+
+use crate::start::{StartFunction, Started};
+
+/// What a child is called within its supervisor. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_supervisor::ChildId;
+///
+/// assert_eq!(ChildId::from("cache").as_str(), "cache");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChildId(Arc<str>);
+
+impl ChildId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ChildId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<String> for ChildId {
+    fn from(id: String) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<&ChildId> for ChildId {
+    fn from(id: &ChildId) -> Self {
+        id.clone()
+    }
+}
+
+impl fmt::Display for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Which ends of a child call for a restart.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Restart {
+    /// Every end, `normal` and `shutdown` included.
+    #[default]
+    Permanent,
+    /// Every end but the graceful ones: `normal`, `shutdown`, and `shutdown`
+    /// with a term. A child killed was not graceful. After a graceful end the
+    /// spec stays, so that `restart_child` can start it again; in a dynamic
+    /// supervisor it goes.
+    Transient,
+    /// None. The spec goes with the child, also when a group restart stops it.
+    Temporary,
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        })
+    }
+}
+
+/// How a supervisor stops a child.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// Kill it at once.
+    BrutalKill,
+    /// Ask it to shut down, and kill it if it has not ended in this time. With
+    /// a time of zero it is asked and killed in one go.
+    Timeout(Duration),
+    /// Ask it to shut down and wait as long as it takes. This is the choice
+    /// for supervisors, which need time to stop their own children.
+    Infinity,
+}
+
+impl From<Duration> for Shutdown {
+    fn from(timeout: Duration) -> Self {
+        Self::Timeout(timeout)
+    }
+}
+
+impl fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrutalKill => f.write_str("brutal_kill"),
+            Self::Timeout(timeout) => write!(f, "{timeout:?}"),
+            Self::Infinity => f.write_str("infinity"),
+        }
+    }
+}
+
+/// Whether a child does the work or looks after others that do.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChildType {
+    /// It does the work. It has five seconds to shut down, unless its spec
+    /// says otherwise.
+    #[default]
+    Worker,
+    /// It is a supervisor itself. It may take as long as it needs to shut
+    /// down, unless its spec says otherwise.
+    Supervisor,
+}
+
+impl ChildType {
+    fn default_shutdown(self) -> Shutdown {
+        match self {
+            Self::Worker => Shutdown::Timeout(Duration::from_secs(5)),
+            Self::Supervisor => Shutdown::Infinity,
+        }
+    }
+}
+
+impl fmt::Display for ChildType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Worker => "worker",
+            Self::Supervisor => "supervisor",
+        })
+    }
+}
+
+/// What is wrong with a child spec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// The id is the empty string.
+    #[error("child id is empty; expected at least one character")]
+    EmptyId,
+    /// The spec was read back from a temporary child, whose start function
+    /// its supervisor did not keep.
+    #[error("child {0:?} has no start function; the spec of a temporary child cannot be reused")]
+    MissingStart(ChildId),
+}
+
+/// What a supervisor has to know about a child.
+///
+/// The constructors differ in what they start; all of them link the child to
+/// its supervisor in one step with its start, so that no death goes unseen and
+/// no child outlives its supervisor. Unless told otherwise a child is
+/// permanent, a worker, and has five seconds to shut down.
+///
+/// The start function runs inside the supervisor, each time the child is
+/// started: a slow one keeps the supervisor from everything else, and one that
+/// calls its own supervisor waits for ever. One that panics counts as one that
+/// failed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use resurgam_supervisor::{ChildSpec, Restart, Shutdown};
+///
+/// let job = ChildSpec::task("job", || async { /* work */ })
+///     .transient()
+///     .shutdown(Duration::from_secs(1));
+/// assert_eq!(job.id().as_str(), "job");
+/// assert_eq!(job.get_restart(), Restart::Transient);
+/// assert_eq!(job.get_shutdown(), Shutdown::Timeout(Duration::from_secs(1)));
+/// ```
+#[derive(Clone)]
+pub struct ChildSpec {
+    id: ChildId,
+    restart: Restart,
+    /// As long as nobody chose one, it follows from the child's type.
+    shutdown: Option<Shutdown>,
+    child_type: ChildType,
+    /// Let go once a temporary child has started.
+    start: Option<StartFunction>,
+}
+
+impl ChildSpec {
+    /// A child with a start function of its own. The process it names is
+    /// linked to the supervisor if it is not yet.
+    ///
+    /// Where the function starts a process, it should use `start_link` or
+    /// `spawn_link`, so that there is no moment in which it could be orphaned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Context, spawn_link};
+    /// use resurgam_supervisor::{ChildSpec, Started};
+    ///
+    /// let spec = ChildSpec::new("own", || async {
+    ///     let process = spawn_link(|mut ctx: Context<()>| async move {
+    ///         ctx.receive().await;
+    ///     })?;
+    ///     Ok(Started::process(&process)?.with_info("mine"))
+    /// });
+    /// # drop(spec);
+    /// ```
+    pub fn new<F, Fut>(id: impl Into<ChildId>, start: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
+    {
+        Self::linked(id, move || {
+            let starting = start();
+            async move {
+                let started = starting.await?;
+                if let Some(pid) = started.pid() {
+                    link(pid);
+                }
+                Ok(started)
+            }
+        })
+    }
+
+    /// A [`GenServer`], started with a clone of `args` each time.
+    pub fn server<S: GenServer>(id: impl Into<ChildId>, args: S::Args) -> Self
+    where
+        S::Args: Clone + Sync,
+    {
+        Self::linked(id, move || {
+            let args = args.clone();
+            async move { Started::process(&S::start_link(args).await?) }
+        })
+    }
+
+    /// A [`GenServer`] with start options, such as a name.
+    pub fn server_with<S, F>(id: impl Into<ChildId>, builder: F) -> Self
+    where
+        S: GenServer,
+        F: Fn() -> ServerBuilder<S> + Send + Sync + 'static,
+    {
+        Self::linked(id, move || {
+            let builder = builder();
+            async move { Started::process(&builder.start_link().await?) }
+        })
+    }
+
+    /// A plain process. `body` makes its body anew at each start.
+    pub fn process<M, F, B, Fut>(id: impl Into<ChildId>, body: F) -> Self
+    where
+        M: Send + 'static,
+        F: Fn() -> B + Send + Sync + 'static,
+        B: FnOnce(Context<M>) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: ProcessOutput,
+    {
+        Self::linked(id, move || {
+            let body = body();
+            async move { Started::process(&spawn_link(body)?) }
+        })
+    }
+
+    /// A process that runs an async function and takes no messages.
+    pub fn task<F, Fut>(id: impl Into<ChildId>, task: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: ProcessOutput,
+    {
+        Self::linked(id, move || {
+            let task = task();
+            async move { Started::process(&spawn_link(move |_: Context<()>| task)?) }
+        })
+    }
+
+    /// A process on an OS thread of its own, for code that blocks. `body`
+    /// makes its body anew at each start.
+    pub fn thread<M, F, B, T>(id: impl Into<ChildId>, body: F) -> Self
+    where
+        M: Send + 'static,
+        F: Fn() -> B + Send + Sync + 'static,
+        B: FnOnce(ThreadContext<M>) -> T + Send + 'static,
+        T: ProcessOutput + Send + 'static,
+    {
+        Self::linked(id, move || {
+            let body = body();
+            async move { Started::process(&spawn_options().link().spawn_thread(body)?.process) }
+        })
+    }
+
+    /// A child whose start function links it in one step with its start.
+    pub(crate) fn linked<F, Fut>(id: impl Into<ChildId>, start: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
+    {
+        Self {
+            id: id.into(),
+            restart: Restart::default(),
+            shutdown: None,
+            child_type: ChildType::default(),
+            start: Some(StartFunction::new(start)),
+        }
+    }
+
+    /// Restart the child whenever it ends. This is the default.
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        self.restart(Restart::Permanent)
+    }
+
+    /// Restart the child when it ends other than gracefully.
+    #[must_use]
+    pub fn transient(self) -> Self {
+        self.restart(Restart::Transient)
+    }
+
+    /// Never restart the child.
+    #[must_use]
+    pub fn temporary(self) -> Self {
+        self.restart(Restart::Temporary)
+    }
+
+    /// Sets which ends of the child call for a restart.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// Sets how the child is stopped; a [`Duration`] is a timeout.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
+        self.shutdown = Some(shutdown.into());
+        self
+    }
+
+    /// Kill the child at once when it is to stop.
+    #[must_use]
+    pub fn brutal_kill(self) -> Self {
+        self.shutdown(Shutdown::BrutalKill)
+    }
+
+    /// Sets whether the child is a worker or a supervisor.
+    #[must_use]
+    pub fn child_type(mut self, child_type: ChildType) -> Self {
+        self.child_type = child_type;
+        self
+    }
+
+    /// What the child is called.
+    pub fn id(&self) -> &ChildId {
+        &self.id
+    }
+
+    /// Which ends of the child call for a restart.
+    pub fn get_restart(&self) -> Restart {
+        self.restart
+    }
+
+    /// How the child is stopped.
+    pub fn get_shutdown(&self) -> Shutdown {
+        self.shutdown
+            .unwrap_or_else(|| self.child_type.default_shutdown())
+    }
+
+    /// Whether the child is a worker or a supervisor.
+    pub fn get_child_type(&self) -> ChildType {
+        self.child_type
+    }
+
+    /// Whether a supervisor could take this spec.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), SpecError> {
+        match (self.id.as_str(), &self.start) {
+            ("", _) => Err(SpecError::EmptyId),
+            (_, None) => Err(SpecError::MissingStart(self.id.clone())),
+            (_, Some(_)) => Ok(()),
+        }
+    }
+
+    /// Starts the child, inside its supervisor.
+    pub(crate) async fn start(&self) -> Result<Started, StartError> {
+        match &self.start {
+            Some(start) => start.run().await,
+            None => Err(StartError::Failed(
+                SpecError::MissingStart(self.id.clone()).into(),
+            )),
+        }
+    }
+
+    /// Lets the start function go, and all it holds on to.
+    pub(crate) fn release_start(&mut self) {
+        self.start = None;
+    }
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildSpec")
+            .field("id", &self.id)
+            .field("restart", &self.restart)
+            .field("shutdown", &self.get_shutdown())
+            .field("child_type", &self.child_type)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! Supervision trees for Resurgam: processes that start, watch, stop and
+//! restart others.
+//!
+//! * [`Supervisor`]: a row of children, restarted by one of three
+//!   [strategies](Strategy).
+//! * [`DynamicSupervisor`]: children that come and go, each on its own.
+//! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
+//!   it is stopped.
+//!
+//! A supervisor is a process like any other, written with nothing but the
+//! public face of `resurgam-runtime`. What it does next is decided by a pure
+//! part, the policy; the process only performs it.
+//!
+//! Trouble is reported as `tracing` events of target `resurgam::supervisor`,
+//! the start of children as events of target `resurgam::progress`.
+
+#![warn(clippy::print_stdout)]
+
+mod child_spec;
+mod intensity;
+mod start;
+
+mod children;
+mod info;
+mod policy;
+mod report;
+mod shutdown;
+
+mod dynamic;
+mod supervisor;
+
+mod builder;
+mod handle;
+
+#[cfg(test)]
+mod testing;
+
+pub use builder::{
+    DynamicSupervisor, DynamicSupervisorBuilder, StartSupervisorError, Supervisor,
+    SupervisorBuilder,
+};
+pub use child_spec::{ChildId, ChildSpec, ChildType, Restart, Shutdown, SpecError};
+pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
+pub use handle::{DynamicSupervisorRef, SupervisorRef};
+pub use info::{ChildCount, ChildInfo, ChildStatus};
+pub use intensity::RestartIntensity;
+pub use policy::{FailedToStartChild, Strategy};
+pub use start::{StartPanicked, Started};
+pub use supervisor::{
+    DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
+};

@@ -1,0 +1,671 @@
+//! Tables for the policy: a world of three children or so, without processes.
+//!
+//! What the policy has done is written as a line of words: `-b` child b is
+//! stopped, `+b` started, `!b` failed to start, `?b` said `ignore`; then
+//! perhaps `retry`, `giveup b` or `abort b`. The state of the children is a
+//! line such as `a b. c~`: a runs, b is down, c waits for its restart; those
+//! that are gone are missing.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::child_spec::ChildSpec;
+use crate::testing::{RESTARTS, pid, reasons, spec};
+
+/// How the next start of a child turns out.
+#[derive(Copy, Clone, Debug)]
+enum Luck {
+    Fails,
+    Ignores,
+}
+
+/// A policy and the shell it thinks it has.
+struct World {
+    policy: Policy,
+    luck: HashMap<String, VecDeque<Luck>>,
+    tickets: VecDeque<Ticket>,
+    words: Vec<String>,
+    pids: usize,
+    now: Instant,
+}
+
+impl World {
+    /// `children` are written `a:p b:t c:x`, for a permanent, a transient and
+    /// a temporary one.
+    #[allow(clippy::disallowed_methods)]
+    fn new(strategy: Strategy, max_restarts: u32, children: &str) -> Self {
+        let mut table = Children::default();
+        for child in children.split_whitespace() {
+            table.append(parse(child));
+        }
+        let intensity = RestartIntensity::new(max_restarts, Duration::from_secs(5));
+        Self {
+            policy: Policy::new(strategy, intensity, table),
+            luck: HashMap::new(),
+            tickets: VecDeque::new(),
+            words: Vec::new(),
+            pids: 0,
+            now: Instant::now(),
+        }
+    }
+
+    /// As `new`, with every child up.
+    fn up(strategy: Strategy, max_restarts: u32, children: &str) -> Self {
+        let mut world = Self::new(strategy, max_restarts, children);
+        world.run(Event::Begin);
+        world.words.clear();
+        world
+    }
+
+    /// The next starts of this child turn out so; those after them well.
+    fn luck(&mut self, id: &str, luck: &[Luck]) {
+        self.luck.entry(id.to_owned()).or_default().extend(luck);
+    }
+
+    fn dies(&mut self, id: &str, reason: ExitReason) -> String {
+        let pid = self.pid_of(id).expect("it runs");
+        let now = self.now;
+        self.run(Event::Exited { pid, reason, now })
+    }
+
+    fn crashes(&mut self, id: &str) -> String {
+        self.dies(id, ExitReason::custom("crash"))
+    }
+
+    /// The oldest ticket comes round.
+    fn retry(&mut self) -> String {
+        let ticket = self.tickets.pop_front().expect("somebody waits");
+        let now = self.now;
+        self.run(Event::Retry { ticket, now })
+    }
+
+    fn run(&mut self, event: Event) -> String {
+        let mut step = self.policy.next(event);
+        loop {
+            let event = match step {
+                Step::Wait => break,
+                Step::Start(rank) => self.start(rank),
+                Step::Stop(rank) => {
+                    let id = self.id(rank);
+                    self.words.push(format!("-{id}"));
+                    Event::Stopped(rank)
+                }
+                Step::Retry(ticket) => {
+                    self.tickets.push_back(ticket);
+                    self.words.push("retry".to_owned());
+                    break;
+                }
+                Step::GiveUp(rank) => {
+                    let id = self.id(rank);
+                    self.words.push(format!("giveup {id}"));
+                    break;
+                }
+                Step::Abort(failure) => {
+                    self.words.push(format!("abort {}", failure.id));
+                    break;
+                }
+            };
+            step = self.policy.next(event);
+        }
+        std::mem::take(&mut self.words).join(" ")
+    }
+
+    fn start(&mut self, rank: Rank) -> Event {
+        let id = self.id(rank);
+        let luck = self.luck.get_mut(&id).and_then(VecDeque::pop_front);
+        let (mark, event) = match luck {
+            None => ('+', Event::Started(rank, self.fresh_pid())),
+            Some(Luck::Ignores) => ('?', Event::Ignored(rank)),
+            Some(Luck::Fails) => ('!', Event::Failed(rank, StartError::TimedOut)),
+        };
+        self.words.push(format!("{mark}{id}"));
+        event
+    }
+
+    fn fresh_pid(&mut self) -> Pid {
+        self.pids += 1;
+        pid(self.pids)
+    }
+
+    fn id(&self, rank: Rank) -> String {
+        self.policy
+            .children()
+            .get(rank)
+            .expect("it exists")
+            .spec
+            .id()
+            .to_string()
+    }
+
+    fn pid_of(&self, id: &str) -> Option<Pid> {
+        match self.policy.children().find(&id.into())?.1.state {
+            ChildState::Running(pid) => Some(pid),
+            ChildState::Restarting(_) | ChildState::Stopped => None,
+        }
+    }
+
+    /// As `terminate_child` does it.
+    fn terminate(&mut self, id: &str) {
+        let (rank, _) = self.policy.children().find(&id.into()).expect("it exists");
+        self.policy.children_mut().stopped(rank);
+    }
+
+    /// As `restart_child` does it.
+    fn restart(&mut self, id: &str) {
+        let (rank, _) = self.policy.children().find(&id.into()).expect("it exists");
+        let pid = self.fresh_pid();
+        self.policy.children_mut().started(rank, pid);
+    }
+
+    fn states(&self) -> String {
+        let state = |child: &crate::children::Child| match child.state {
+            ChildState::Running(_) => child.spec.id().to_string(),
+            ChildState::Restarting(_) => format!("{}~", child.spec.id()),
+            ChildState::Stopped => format!("{}.", child.spec.id()),
+        };
+        self.policy
+            .children()
+            .iter()
+            .map(state)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+fn parse(child: &str) -> ChildSpec {
+    let (id, restart) = child.split_once(':').expect("id:type");
+    spec(
+        id,
+        match restart {
+            "p" => Restart::Permanent,
+            "t" => Restart::Transient,
+            "x" => Restart::Temporary,
+            other => panic!("no restart type {other}"),
+        },
+    )
+}
+
+use ExitReason::{Killed, Normal, Shutdown};
+use Luck::{Fails, Ignores};
+use Strategy::{OneForAll, OneForOne, RestForOne};
+
+const STRATEGIES: [Strategy; 3] = [OneForOne, OneForAll, RestForOne];
+
+/// SUP-30, SUP-31, SUP-32, SUP-34
+#[test]
+fn restart_type_and_reason_decide_whether_a_child_is_restarted() {
+    for reason in reasons() {
+        let graceful = reason.is_graceful();
+        assert_eq!(
+            judge(Restart::Permanent, &reason),
+            Verdict::Restart,
+            "{reason}"
+        );
+        let transient = if graceful {
+            Verdict::Keep
+        } else {
+            Verdict::Restart
+        };
+        assert_eq!(judge(Restart::Transient, &reason), transient, "{reason}");
+        assert_eq!(
+            judge(Restart::Temporary, &reason),
+            Verdict::Forget,
+            "{reason}"
+        );
+    }
+    assert_eq!(judge(Restart::Transient, &Killed), Verdict::Restart);
+}
+
+/// LOG-04
+#[test]
+fn graceful_ends_are_silent_unless_the_child_is_permanent() {
+    for reason in reasons() {
+        assert!(is_reported(Restart::Permanent, &reason), "{reason}");
+        assert_eq!(
+            is_reported(Restart::Transient, &reason),
+            reason.is_abnormal(),
+            "{reason}"
+        );
+        assert_eq!(
+            is_reported(Restart::Temporary, &reason),
+            reason.is_abnormal(),
+            "{reason}"
+        );
+    }
+}
+
+/// The children, what the first start does, and what it leaves.
+#[track_caller]
+fn check_begin(children: &str, luck: &[(&str, Luck)], done: &str, states: &str) {
+    for strategy in STRATEGIES {
+        let mut world = World::new(strategy, 3, children);
+        for &(id, luck) in luck {
+            world.luck(id, &[luck]);
+        }
+        assert_eq!(world.run(Event::Begin), done, "{strategy:?}");
+        assert_eq!(world.states(), states, "{strategy:?}");
+    }
+}
+
+/// SUP-10, SUP-12, SUP-13, SUP-14
+#[test]
+fn children_start_in_order_or_not_at_all() {
+    check_begin("", &[], "", "");
+    check_begin("a:p b:t c:x", &[], "+a +b +c", "a b c");
+    check_begin("a:p b:p c:p", &[("a", Fails)], "!a abort a", "a. b. c.");
+    check_begin(
+        "a:p b:p c:p",
+        &[("b", Fails)],
+        "+a !b -a abort b",
+        "a. b. c.",
+    );
+    check_begin(
+        "a:p b:p c:p",
+        &[("c", Fails)],
+        "+a +b !c -b -a abort c",
+        "a. b. c.",
+    );
+    check_begin("a:p b:p c:x", &[("b", Ignores)], "+a ?b +c", "a b. c");
+    check_begin("a:p b:x c:p", &[("b", Ignores)], "+a ?b +c", "a c");
+    check_begin(
+        "a:p b:x c:p",
+        &[("c", Fails)],
+        "+a +b !c -b -a abort c",
+        "a. c.",
+    );
+}
+
+/// A strategy, the children, the death of one, what is done, what is left.
+#[track_caller]
+fn check_death(strategy: Strategy, children: &str, id: &str, done: &str, states: &str) {
+    let mut world = World::up(strategy, 3, children);
+    assert_eq!(world.crashes(id), done);
+    assert_eq!(world.states(), states);
+}
+
+/// SUP-70, SUP-71, SUP-72
+#[test]
+fn strategy_says_who_is_restarted() {
+    check_death(OneForOne, "a:p b:p c:p", "b", "+b", "a b c");
+    check_death(OneForAll, "a:p b:p c:p", "b", "-c -a +a +b +c", "a b c");
+    check_death(RestForOne, "a:p b:p c:p", "b", "-c +b +c", "a b c");
+    check_death(RestForOne, "a:p b:p c:p", "c", "+c", "a b c");
+    check_death(RestForOne, "a:p b:p c:p", "a", "-c -b +a +b +c", "a b c");
+}
+
+/// SUP-32, SUP-73
+#[test]
+fn temporary_children_leave_and_do_not_come_back() {
+    check_death(OneForOne, "a:p b:x c:p", "b", "", "a c");
+    check_death(OneForAll, "a:p b:x c:p", "b", "", "a c");
+    check_death(OneForAll, "a:p b:x c:p", "a", "-c -b +a +c", "a c");
+    check_death(RestForOne, "a:p b:x c:p", "a", "-c -b +a +c", "a c");
+    check_death(RestForOne, "a:x b:p c:x", "b", "-c +b", "a b");
+}
+
+/// SUP-74; and the lost restart of other supervisors: a sibling that is down
+/// is not waited for.
+#[test]
+fn group_restart_starts_every_spec_in_scope() {
+    for (strategy, done) in [(OneForAll, "-c +a +b +c"), (RestForOne, "-c +a +b +c")] {
+        let mut world = World::up(strategy, 3, "a:p b:t c:p");
+        assert_eq!(world.dies("b", Normal), "");
+        assert_eq!(world.states(), "a b. c");
+        assert_eq!(world.crashes("a"), done);
+        assert_eq!(world.states(), "a b c");
+    }
+    let mut world = World::up(OneForAll, 3, "a:p b:p c:p");
+    world.terminate("b");
+    assert_eq!(world.crashes("c"), "-a +a +b +c");
+}
+
+/// SUP-37
+#[test]
+fn restart_that_is_ignored_leaves_the_child_down() {
+    let mut world = World::up(OneForOne, 3, "a:p b:p");
+    world.luck("a", &[Ignores]);
+    assert_eq!(world.crashes("a"), "?a");
+    assert_eq!(world.states(), "a. b");
+    assert!(world.tickets.is_empty());
+}
+
+/// SUP-54: three tries, then the end.
+#[test]
+fn failing_restart_counts_for_every_try() {
+    let mut world = World::up(OneForOne, 3, "a:p b:p");
+    world.luck("a", &[Fails; 9]);
+    assert_eq!(world.crashes("a"), "!a retry");
+    assert_eq!(world.states(), "a~ b");
+    assert_eq!(world.retry(), "!a retry");
+    assert_eq!(world.retry(), "!a retry");
+    assert_eq!(world.retry(), "giveup a");
+    assert_eq!(world.run(Event::End), "-b");
+}
+
+/// SUP-53
+#[test]
+fn without_a_budget_the_first_death_is_the_last_straw() {
+    for strategy in STRATEGIES {
+        let mut world = World::up(strategy, 0, "a:p b:p c:p");
+        assert_eq!(world.crashes("b"), "giveup b");
+        assert_eq!(world.states(), "a b. c");
+        assert_eq!(world.run(Event::End), "-c -a");
+    }
+}
+
+/// SUP-33
+#[test]
+fn deaths_that_need_no_restart_cost_nothing_and_touch_nobody() {
+    for strategy in STRATEGIES {
+        let mut world = World::up(strategy, 0, "a:t b:x c:p");
+        assert_eq!(world.dies("a", Normal), "");
+        assert_eq!(world.dies("b", Killed), "");
+        assert_eq!(world.states(), "a. c");
+        assert_eq!(world.dies("c", Shutdown), "giveup c");
+    }
+}
+
+/// SUP-56
+#[test]
+fn group_restart_is_one_attempt() {
+    for strategy in [OneForAll, RestForOne] {
+        let mut world = World::up(strategy, 2, "a:p b:p c:p");
+        assert_ne!(world.crashes("a"), "giveup a");
+        assert_ne!(world.crashes("a"), "giveup a");
+        assert_eq!(world.crashes("a"), "giveup a");
+    }
+}
+
+/// SUP-58
+#[test]
+fn budget_is_shared_by_all_children() {
+    let mut world = World::up(OneForOne, 2, "a:p b:p c:p");
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.crashes("c"), "giveup c");
+}
+
+/// SUP-59
+#[test]
+fn stable_spell_gives_the_budget_back() {
+    let mut world = World::up(OneForOne, 1, "a:p");
+    for _ in 0..10 {
+        assert_eq!(world.crashes("a"), "+a");
+        world.now += Duration::from_millis(5_001);
+    }
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.crashes("a"), "giveup a");
+}
+
+/// SUP-63: stamps age out while children take their time.
+#[test]
+fn slow_restarts_never_reach_the_limit() {
+    let mut world = World::up(OneForAll, 1, "a:p b:p");
+    for _ in 0..20 {
+        assert_eq!(world.crashes("a"), "-b +a +b");
+        world.now += Duration::from_secs(6);
+    }
+}
+
+/// SUP-75
+#[test]
+fn one_for_all_starts_all_over_when_one_fails() {
+    let mut world = World::up(OneForAll, 3, "a:p b:p c:p");
+    world.luck("b", &[Fails]);
+    assert_eq!(world.crashes("c"), "-b -a +a !b retry");
+    assert_eq!(world.states(), "a b~ c.");
+    assert_eq!(world.retry(), "-a +a +b +c");
+    assert_eq!(world.states(), "a b c");
+}
+
+/// SUP-76, SUP-77
+#[test]
+fn rest_for_one_goes_on_from_the_child_that_failed() {
+    let mut world = World::up(RestForOne, 3, "a:p b:p c:p d:p");
+    world.luck("c", &[Fails, Fails]);
+    assert_eq!(world.crashes("b"), "-d -c +b !c retry");
+    assert_eq!(world.states(), "a b c~ d.");
+    assert_eq!(world.retry(), "!c retry");
+    assert_eq!(world.retry(), "+c +d");
+    assert_eq!(world.states(), "a b c d");
+}
+
+/// SUP-78, SUP-106
+#[test]
+fn stopping_a_child_calls_its_restart_off() {
+    let mut world = World::up(RestForOne, 3, "a:p b:p c:p");
+    world.luck("b", &[Fails]);
+    assert_eq!(world.crashes("b"), "-c !b retry");
+    world.terminate("b");
+    assert_eq!(world.states(), "a b. c.");
+    assert_eq!(world.retry(), "");
+    assert_eq!(world.states(), "a b. c.");
+    world.restart("b");
+    assert_eq!(world.states(), "a b c.");
+}
+
+/// A ticket that was called off stays so, although its child came to wait
+/// again.
+#[test]
+fn each_wait_has_a_ticket_of_its_own() {
+    let mut world = World::up(OneForOne, 9, "a:p");
+    world.luck("a", &[Fails]);
+    assert_eq!(world.crashes("a"), "!a retry");
+    world.terminate("a");
+    world.restart("a");
+    world.luck("a", &[Fails]);
+    assert_eq!(world.crashes("a"), "!a retry");
+    assert_eq!(world.retry(), "");
+    assert_eq!(world.states(), "a~");
+    assert_eq!(world.retry(), "+a");
+}
+
+/// SUP-79
+#[test]
+fn death_during_retries_is_an_event_of_its_own() {
+    let mut world = World::up(OneForOne, 3, "a:p b:p");
+    world.luck("a", &[Fails]);
+    assert_eq!(world.crashes("a"), "!a retry");
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.retry(), "+a");
+    assert_eq!(world.crashes("b"), "giveup b");
+}
+
+/// SUP-79, under a group strategy: the group restart takes the waiting child
+/// along, and its ticket is void.
+#[test]
+fn group_restart_takes_a_waiting_child_along() {
+    let mut world = World::up(OneForAll, 3, "a:p b:p");
+    world.luck("b", &[Fails]);
+    assert_eq!(world.crashes("b"), "-a +a !b retry");
+    assert_eq!(world.crashes("a"), "+a +b");
+    assert_eq!(world.retry(), "");
+    assert_eq!(world.states(), "a b");
+}
+
+/// SUP-35
+#[test]
+fn exit_of_a_stranger_is_ignored() {
+    let mut world = World::up(OneForAll, 0, "a:p b:p");
+    let now = world.now;
+    let event = Event::Exited {
+        pid: pid(60),
+        reason: Killed,
+        now,
+    };
+    assert_eq!(world.run(event), "");
+    assert_eq!(world.states(), "a b");
+}
+
+/// SUP-35: the exit of an incarnation that has been replaced is a stranger's.
+#[test]
+fn late_exit_of_an_old_incarnation_is_ignored() {
+    let mut world = World::up(OneForOne, 3, "a:p");
+    let old = world.pid_of("a").expect("it runs");
+    assert_eq!(world.crashes("a"), "+a");
+    let now = world.now;
+    assert_eq!(
+        world.run(Event::Exited {
+            pid: old,
+            reason: Killed,
+            now
+        }),
+        ""
+    );
+    assert_eq!(world.states(), "a");
+}
+
+/// SUP-80
+#[test]
+fn children_are_stopped_in_reverse_order_at_the_end() {
+    let mut world = World::up(OneForOne, 3, "a:p b:x c:t d:p");
+    assert_eq!(world.dies("c", Normal), "");
+    assert_eq!(world.run(Event::End), "-d -b -a");
+    assert_eq!(world.states(), "a. c. d.");
+}
+
+/// One case of the small scope: three children, each of any restart type, the
+/// first two perhaps down, one of them dying.
+struct Case {
+    strategy: Strategy,
+    types: [Restart; 3],
+    down: [bool; 3],
+    dying: usize,
+    reason: ExitReason,
+}
+
+/// SUP-30 to SUP-34 and SUP-70 to SUP-74, for every strategy, restart type,
+/// reason, dying child, and siblings up or down.
+#[test]
+fn every_death_in_a_small_family_is_handled_by_the_laws() {
+    let mut cases = 0;
+    for strategy in STRATEGIES {
+        for types in all_types() {
+            for down in 0..8_usize {
+                let down = [0, 1, 2].map(|child| down >> child & 1 == 1);
+                for dying in (0..3).filter(|&child| !down[child]) {
+                    for reason in reasons() {
+                        check_case(&Case {
+                            strategy,
+                            types,
+                            down,
+                            dying,
+                            reason,
+                        });
+                        cases += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 3 * 27 * 12 * 9);
+}
+
+fn all_types() -> impl Iterator<Item = [Restart; 3]> {
+    let digit = |number: usize, place: u32| RESTARTS[number / 3_usize.pow(place) % 3];
+    (0..27).map(move |number| [0, 1, 2].map(|place| digit(number, place)))
+}
+
+const IDS: [&str; 3] = ["a", "b", "c"];
+
+fn check_case(case: &Case) {
+    let mut table = Children::default();
+    for (id, restart) in IDS.iter().zip(case.types) {
+        table.append(spec(id, restart));
+    }
+    let mut world = World::up(case.strategy, 3, "");
+    world.policy.children = table;
+    assert_eq!(world.run(Event::Begin), "+a +b +c");
+    for child in (0..3).filter(|&child| case.down[child]) {
+        world.terminate(IDS[child]);
+    }
+    let done = world.dies(IDS[case.dying], case.reason.clone());
+    let context = format!(
+        "{:?} {:?} down {:?}, {} dies: {}",
+        case.strategy, case.types, case.down, IDS[case.dying], case.reason
+    );
+    assert_eq!((done, world.states()), expected(case), "{context}");
+}
+
+/// The laws, written down without a machine.
+fn expected(case: &Case) -> (String, String) {
+    let keeps_spec = |child: usize| case.types[child] != Restart::Temporary;
+    let restarts = match case.types[case.dying] {
+        Restart::Permanent => true,
+        Restart::Transient => case.reason.is_abnormal(),
+        Restart::Temporary => false,
+    };
+    let in_scope = |child: usize| {
+        restarts
+            && match case.strategy {
+                OneForOne => child == case.dying,
+                OneForAll => true,
+                RestForOne => child >= case.dying,
+            }
+    };
+    let is_up = |child: usize| !case.down[child] && child != case.dying;
+    let stops = (0..3)
+        .rev()
+        .filter(|&child| in_scope(child) && is_up(child));
+    let starts = (0..3).filter(|&child| in_scope(child) && keeps_spec(child));
+    let done = stops
+        .map(|child| format!("-{}", IDS[child]))
+        .chain(starts.map(|child| format!("+{}", IDS[child])));
+    let states =
+        (0..3).filter_map(
+            |child| match (in_scope(child), keeps_spec(child), is_up(child)) {
+                (true, true, _) | (false, _, true) => Some(IDS[child].to_owned()),
+                (true, false, _) | (false, false, false) => None,
+                (false, true, false) => Some(format!("{}.", IDS[child])),
+            },
+        );
+    (
+        done.collect::<Vec<_>>().join(" "),
+        states.collect::<Vec<_>>().join(" "),
+    )
+}
+
+/// Whatever fails to start, and however often within the budget, all are up
+/// in the end, and no child is ever started twice without being stopped or
+/// having failed in between.
+#[test]
+fn every_pattern_of_failing_starts_ends_with_all_children_up() {
+    for strategy in STRATEGIES {
+        for fails in 0..64_usize {
+            for dying in IDS {
+                let mut world = World::up(strategy, 9, "a:p b:p c:p");
+                for (child, id) in IDS.iter().enumerate() {
+                    world.luck(id, &vec![Fails; fails >> (2 * child) & 3]);
+                }
+                let mut done = world.crashes(dying);
+                while !world.tickets.is_empty() && !done.contains("giveup") {
+                    done = format!("{done} {}", world.retry());
+                }
+                check_history(dying, &done);
+                if !done.contains("giveup") {
+                    assert_eq!(world.states(), "a b c", "{strategy:?} {dying}: {done}");
+                }
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn check_history(dying: &str, done: &str) {
+    let mut up: Vec<&str> = IDS.into_iter().filter(|id| *id != dying).collect();
+    for word in done.split_whitespace() {
+        match word.split_at(1) {
+            ("+", id) => {
+                assert!(!up.contains(&id), "two incarnations of {id}: {done}");
+                up.push(id);
+            }
+            ("-", id) => {
+                assert!(up.contains(&id), "{id} stopped while down: {done}");
+                up.retain(|other| *other != id);
+            }
+            ("!", id) => assert!(!up.contains(&id), "{id} started while up: {done}"),
+            _ => {}
+        }
+    }
+}

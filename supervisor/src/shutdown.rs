@@ -1,0 +1,140 @@
+//! How one child is stopped, and what counts as a proper end of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use resurgam_runtime::{
+    ExitReason, Join, Pid, exit, flush_exit, is_alive, join, kill, now, process_info, self_pid,
+    timeout,
+};
+
+use crate::child_spec::{Restart, Shutdown};
+
+#[cfg(test)]
+mod tests;
+
+/// Stops a child of the running process and waits until it is dead. Returns
+/// the true reason of its end, and leaves no exit message of it behind.
+///
+/// The wait is for the death itself, not for the link's exit, so a child that
+/// unlinked itself is waited for as well. The link is kept until then: if the
+/// supervisor is killed meanwhile, the child dies along with it.
+pub(crate) async fn stop_child(pid: Pid, shutdown: Shutdown) -> ExitReason {
+    // Before any signal is sent, or a child that obeys at once could be gone
+    // when the wait for its reason begins.
+    let death = join(pid);
+    let reason = match shutdown {
+        Shutdown::BrutalKill => {
+            kill(pid);
+            death.await
+        }
+        Shutdown::Timeout(limit) => {
+            exit(pid, ExitReason::Shutdown);
+            within(limit, pid, death).await
+        }
+        Shutdown::Infinity => {
+            exit(pid, ExitReason::Shutdown);
+            death.await
+        }
+    };
+    true_reason(pid, reason)
+}
+
+/// Waits for the death of a child, and kills it when its time is up.
+async fn within(limit: Duration, pid: Pid, mut death: Join) -> ExitReason {
+    match timeout(limit, &mut death).await {
+        Ok(reason) => reason,
+        Err(_elapsed) => {
+            kill(pid);
+            death.await
+        }
+    }
+}
+
+/// Stops children of the running process side by side, and says of each, when
+/// it is dead, why it ended.
+///
+/// Those whose time is up are killed together: there is one timer for each
+/// distinct timeout, not one for each child. Links are kept until the end, as
+/// in [`stop_child`].
+pub(crate) async fn stop_children(
+    children: impl Iterator<Item = (Pid, Shutdown)>,
+    mut on_end: impl FnMut(Pid, ExitReason),
+) {
+    let mut dying = FuturesUnordered::new();
+    let mut deadlines: BTreeMap<Duration, Vec<Pid>> = BTreeMap::new();
+    for (pid, shutdown) in children {
+        dying.push(join(pid).map(move |reason| (pid, reason)));
+        match shutdown {
+            Shutdown::BrutalKill => kill(pid),
+            Shutdown::Timeout(limit) => {
+                exit(pid, ExitReason::Shutdown);
+                deadlines.entry(limit).or_default().push(pid);
+            }
+            Shutdown::Infinity => exit(pid, ExitReason::Shutdown),
+        }
+    }
+    let mut bury_all = async || {
+        while let Some((pid, reason)) = dying.next().await {
+            on_end(pid, true_reason(pid, reason));
+        }
+    };
+    let begun = now();
+    for (limit, overdue) in deadlines {
+        let left = limit.saturating_sub(now().saturating_duration_since(begun));
+        if timeout(left, bury_all()).await.is_err() {
+            overdue.into_iter().for_each(kill);
+        }
+    }
+    bury_all().await;
+}
+
+/// Whether a child that an exit signal came from is really dead. A living
+/// process can send such a signal too, and to take that for its death would
+/// be to start a second incarnation beside it.
+pub(crate) async fn is_dead(pid: Pid) -> bool {
+    // The answer comes at once for the dead. A child that does not answer has
+    // not even begun to end, or no exit of its link could have come.
+    matches!(is_alive(pid).await, Ok(false))
+}
+
+/// Those of these children of the running process that are dead without its
+/// knowing, as only one that unlinked itself can be: the end of a link would
+/// have been told.
+pub(crate) async fn unnoticed_dead(children: Vec<Pid>) -> HashSet<Pid> {
+    let myself = process_info(self_pid()).await.ok().flatten();
+    let links: HashSet<Pid> = myself
+        .map(|info| info.links)
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut dead = HashSet::new();
+    for pid in children {
+        if !links.contains(&pid) && is_dead(pid).await {
+            dead.insert(pid);
+        }
+    }
+    dead
+}
+
+/// Takes the child's exit out of the mailbox. If the child had died by itself
+/// before it was asked, only that message knows why.
+pub(crate) fn true_reason(pid: Pid, joined: ExitReason) -> ExitReason {
+    match (joined, flush_exit(pid)) {
+        (ExitReason::NoProcess, Some(reason)) => reason,
+        (reason, _) => reason,
+    }
+}
+
+/// Whether a child of a static supervisor that was stopped ended as it should
+/// (law SUP-89). Any other end is worth a report.
+pub(crate) fn is_proper_end(shutdown: Shutdown, restart: Restart, reason: &ExitReason) -> bool {
+    match (shutdown, restart, reason) {
+        (Shutdown::BrutalKill, _, ExitReason::Killed) => true,
+        (Shutdown::Timeout(_) | Shutdown::Infinity, _, ExitReason::Shutdown) => true,
+        (_, Restart::Transient | Restart::Temporary, reason) => reason.is_graceful(),
+        (_, Restart::Permanent, _) => false,
+    }
+}

@@ -1,0 +1,404 @@
+//! The static supervisor: the process around the [policy](crate::policy).
+
+use resurgam_runtime::{
+    CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
+    StartError, now, trap_exit,
+};
+
+use crate::child_spec::{ChildId, ChildSpec, SpecError};
+use crate::children::{Child, ChildState, Children, Rank, Ticket};
+use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
+use crate::intensity::RestartIntensity;
+use crate::policy::{Event, Policy, Step, Strategy, is_reported};
+use crate::report::{Origin, Reports};
+use crate::shutdown::{is_dead, is_proper_end, stop_child, unnoticed_dead};
+use crate::start::Started;
+
+/// Why `start_child` of a static supervisor started nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartChildError {
+    /// The spec cannot be used.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A child of this id runs, or the start function found that what it was
+    /// to start runs already.
+    #[error("child is started already, as {0}")]
+    AlreadyStarted(Pid),
+    /// A child of this id exists but does not run: use `restart_child`, or
+    /// `delete_child` first.
+    #[error("child {0:?} exists but does not run; restart or delete it")]
+    AlreadyPresent(ChildId),
+    /// The child did not start. Its spec was dropped again.
+    #[error("child {id:?} did not start: {error}")]
+    Failed {
+        /// Which child it was.
+        id: ChildId,
+        /// What its start function said.
+        error: StartError,
+    },
+    /// The supervisor did not answer.
+    #[error("supervisor did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why `terminate_child` of a static supervisor stopped nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TerminateChildError {
+    /// There is no child of this id.
+    #[error("there is no child {0:?}")]
+    NotFound(ChildId),
+    /// The supervisor did not answer.
+    #[error("supervisor did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why `restart_child` started nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestartChildError {
+    /// There is no child of this id.
+    #[error("there is no child {0:?}")]
+    NotFound(ChildId),
+    /// The child runs.
+    #[error("child {0:?} runs; stop it first")]
+    Running(ChildId),
+    /// The supervisor is about to restart the child.
+    #[error("child {0:?} is being restarted; stop it first")]
+    Restarting(ChildId),
+    /// The child did not start. Its spec is kept.
+    #[error("child did not start: {0}")]
+    Failed(StartError),
+    /// The supervisor did not answer.
+    #[error("supervisor did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why `delete_child` deleted nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteChildError {
+    /// There is no child of this id.
+    #[error("there is no child {0:?}")]
+    NotFound(ChildId),
+    /// The child runs.
+    #[error("child {0:?} runs; stop it first")]
+    Running(ChildId),
+    /// The supervisor is about to restart the child.
+    #[error("child {0:?} is being restarted; stop it first")]
+    Restarting(ChildId),
+    /// The supervisor did not answer.
+    #[error("supervisor did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why nothing can be told about a child.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindChildError {
+    /// There is no child of this id.
+    #[error("there is no child {0:?}")]
+    NotFound(ChildId),
+    /// The supervisor did not answer.
+    #[error("supervisor did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// What a supervisor can be asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    StartChild(ChildSpec, Reply<Result<Started, StartChildError>>),
+    TerminateChild(ChildId, Reply<Result<(), TerminateChildError>>),
+    RestartChild(ChildId, Reply<Result<Started, RestartChildError>>),
+    DeleteChild(ChildId, Reply<Result<(), DeleteChildError>>),
+    WhichChildren(Reply<Vec<ChildInfo>>),
+    WhichChild(ChildId, Reply<Result<ChildInfo, FindChildError>>),
+    CountChildren(Reply<ChildCount>),
+    GetChildSpec(ChildId, Reply<Result<ChildSpec, FindChildError>>),
+    /// The supervisor to itself: a restart that failed is to be tried again.
+    Retry(Ticket),
+}
+
+/// What a supervisor starts with. The ids of the children differ.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) name: Option<Name>,
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: RestartIntensity,
+    pub(crate) children: Vec<ChildSpec>,
+}
+
+/// The process: it performs what the policy says and tells it what came of it.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    policy: Policy,
+    reports: Reports,
+}
+
+impl GenServer for Shell {
+    type Args = Setup;
+    type Message = Request;
+
+    async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        trap_exit(true);
+        let mut children = Children::default();
+        for spec in setup.children {
+            children.append(spec);
+        }
+        let policy = Policy::new(setup.strategy, setup.intensity, children);
+        let reports = Reports::new(setup.name.as_ref(), ctx.pid());
+        let mut shell = Self { policy, reports };
+        shell
+            .carry_out(Event::Begin, ctx)
+            .await
+            .map_err(InitError::Stop)?;
+        Ok(shell)
+    }
+
+    async fn handle(
+        &mut self,
+        request: Request,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        match request {
+            Request::StartChild(spec, reply) => reply.send(self.start_child(spec).await),
+            Request::TerminateChild(id, reply) => reply.send(self.terminate_child(id).await),
+            Request::RestartChild(id, reply) => reply.send(self.restart_child(id).await),
+            Request::DeleteChild(id, reply) => reply.send(self.delete_child(id)),
+            Request::WhichChildren(reply) => reply.send(self.which_children()),
+            Request::WhichChild(id, reply) => reply.send(self.find(id).map(info_of)),
+            Request::CountChildren(reply) => reply.send(self.count_children().await),
+            Request::GetChildSpec(id, reply) => {
+                reply.send(self.find(id).map(|child| child.spec.clone()));
+            }
+            Request::Retry(ticket) => {
+                return self
+                    .carry_out(Event::Retry { ticket, now: now() }, ctx)
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_info(
+        &mut self,
+        info: Info,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        match info {
+            Info::Exit(exit) => self.exited(exit, ctx).await,
+            unexpected => {
+                self.reports.unexpected(&unexpected);
+                Ok(())
+            }
+        }
+    }
+
+    async fn terminate(&mut self, _reason: &ExitReason, ctx: &mut ServerContext<Self>) {
+        // Stopping the children cannot fail: the only other outcomes are those
+        // of restarts and first starts.
+        let _ = self.carry_out(Event::End, ctx).await;
+    }
+}
+
+impl Shell {
+    /// Follows the policy until it has nothing more to do. The error is the
+    /// reason with which the supervisor is to end.
+    async fn carry_out(
+        &mut self,
+        event: Event,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        let mut step = self.policy.next(event);
+        loop {
+            let event = match step {
+                Step::Wait => return Ok(()),
+                Step::Start(rank) => self.start(rank).await,
+                Step::Stop(rank) => self.stop(rank).await,
+                Step::Retry(ticket) => {
+                    ctx.self_ref().cast(Request::Retry(ticket));
+                    return Ok(());
+                }
+                Step::GiveUp(rank) => return Err(self.give_up(rank)),
+                Step::Abort(failure) => return Err(ExitReason::shutdown_with(failure)),
+            };
+            step = self.policy.next(event);
+        }
+    }
+
+    async fn start(&self, rank: Rank) -> Event {
+        match self.start_as(rank, Origin::Supervisor).await {
+            Ok(started) => match started.pid() {
+                Some(pid) => Event::Started(rank, pid),
+                None => Event::Ignored(rank),
+            },
+            Err(error) => {
+                self.reports.start_error(&self.child(rank).spec, &error);
+                Event::Failed(rank, error)
+            }
+        }
+    }
+
+    async fn start_as(&self, rank: Rank, origin: Origin) -> Result<Started, StartError> {
+        let spec = &self.child(rank).spec;
+        let started = spec.start().await?;
+        if let Some(pid) = started.pid() {
+            self.reports.progress(origin, spec, pid);
+        }
+        Ok(started)
+    }
+
+    async fn stop(&self, rank: Rank) -> Event {
+        let Child { spec, state } = self.child(rank);
+        if let ChildState::Running(pid) = *state {
+            let reason = stop_child(pid, spec.get_shutdown()).await;
+            if !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason) {
+                self.reports.shutdown_error(spec, pid, &reason);
+            }
+        }
+        Event::Stopped(rank)
+    }
+
+    fn give_up(&self, rank: Rank) -> ExitReason {
+        self.reports.gave_up(&self.child(rank).spec);
+        ExitReason::Shutdown
+    }
+
+    /// An exit signal came: of a child, or of a stranger, whose fate is none
+    /// of our business. The parent's never comes here; it ends the server.
+    async fn exited(
+        &mut self,
+        exit: Exit,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        let Exit { from: pid, reason } = exit;
+        let Some((_, child)) = self.policy.children().find_pid(pid) else {
+            return Ok(());
+        };
+        if !is_dead(pid).await {
+            self.reports.exit_of_living(&child.spec, pid, &reason);
+            return Ok(());
+        }
+        if is_reported(child.spec.get_restart(), &reason) {
+            self.reports.child_terminated(&child.spec, pid, &reason);
+        }
+        self.carry_out(
+            Event::Exited {
+                pid,
+                reason,
+                now: now(),
+            },
+            ctx,
+        )
+        .await
+    }
+
+    async fn start_child(&mut self, spec: ChildSpec) -> Result<Started, StartChildError> {
+        let id = spec.id().clone();
+        if let Some((_, child)) = self.policy.children().find(&id) {
+            return Err(match child.state {
+                ChildState::Running(pid) => StartChildError::AlreadyStarted(pid),
+                ChildState::Restarting(_) | ChildState::Stopped => {
+                    StartChildError::AlreadyPresent(id)
+                }
+            });
+        }
+        let rank = self.policy.children_mut().append(spec);
+        let result = self.start_for_caller(rank).await;
+        result.map_err(|error| {
+            self.policy.children_mut().remove(rank);
+            match error {
+                StartError::AlreadyStarted(pid) => StartChildError::AlreadyStarted(pid),
+                error => StartChildError::Failed { id, error },
+            }
+        })
+    }
+
+    async fn terminate_child(&mut self, id: ChildId) -> Result<(), TerminateChildError> {
+        let Some((rank, _)) = self.policy.children().find(&id) else {
+            return Err(TerminateChildError::NotFound(id));
+        };
+        // One that waits for its restart is called off by this as well.
+        let _ = self.stop(rank).await;
+        self.policy.children_mut().stopped(rank);
+        Ok(())
+    }
+
+    async fn restart_child(&mut self, id: ChildId) -> Result<Started, RestartChildError> {
+        let Some((rank, child)) = self.policy.children().find(&id) else {
+            return Err(RestartChildError::NotFound(id));
+        };
+        match child.state {
+            ChildState::Running(_) => Err(RestartChildError::Running(id)),
+            ChildState::Restarting(_) => Err(RestartChildError::Restarting(id)),
+            ChildState::Stopped => self
+                .start_for_caller(rank)
+                .await
+                .map_err(RestartChildError::Failed),
+        }
+    }
+
+    async fn start_for_caller(&mut self, rank: Rank) -> Result<Started, StartError> {
+        let started = self.start_as(rank, Origin::Caller).await?;
+        match started.pid() {
+            Some(pid) => self.policy.children_mut().started(rank, pid),
+            None => self.policy.children_mut().stopped(rank),
+        }
+        Ok(started)
+    }
+
+    fn delete_child(&mut self, id: ChildId) -> Result<(), DeleteChildError> {
+        let Some((rank, child)) = self.policy.children().find(&id) else {
+            return Err(DeleteChildError::NotFound(id));
+        };
+        match child.state {
+            ChildState::Running(_) => Err(DeleteChildError::Running(id)),
+            ChildState::Restarting(_) => Err(DeleteChildError::Restarting(id)),
+            ChildState::Stopped => {
+                self.policy.children_mut().remove(rank);
+                Ok(())
+            }
+        }
+    }
+
+    /// Newest first, as OTP lists them.
+    fn which_children(&self) -> Vec<ChildInfo> {
+        self.policy.children().iter().rev().map(info_of).collect()
+    }
+
+    async fn count_children(&self) -> ChildCount {
+        let children = self.policy.children();
+        let running = children.iter().filter_map(Child::pid);
+        let gone = unnoticed_dead(running.collect()).await;
+        ChildCount::of(children.iter().map(|child| match child.state {
+            ChildState::Running(pid) if !gone.contains(&pid) => (&child.spec, Life::Alive),
+            ChildState::Running(_) | ChildState::Restarting(_) | ChildState::Stopped => {
+                (&child.spec, Life::Down)
+            }
+        }))
+    }
+
+    fn find(&self, id: ChildId) -> Result<&Child, FindChildError> {
+        match self.policy.children().find(&id) {
+            Some((_, child)) => Ok(child),
+            None => Err(FindChildError::NotFound(id)),
+        }
+    }
+
+    fn child(&self, rank: Rank) -> &Child {
+        self.policy
+            .children()
+            .get(rank)
+            .expect("the policy speaks of children it has")
+    }
+}
+
+fn info_of(child: &Child) -> ChildInfo {
+    let status = match child.state {
+        ChildState::Running(pid) => ChildStatus::Running(pid),
+        ChildState::Restarting(_) => ChildStatus::Restarting,
+        ChildState::Stopped => ChildStatus::Stopped,
+    };
+    ChildInfo::new(&child.spec, status)
+}
