@@ -6,6 +6,7 @@ mod stop;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
@@ -17,9 +18,11 @@ use crate::process::cell::{Process, ProcessOutput, Seat};
 use crate::process::context::Context;
 use crate::process::info::{self, ProcessInfo};
 use crate::process::join::Join;
+use crate::process::owner::LateWaiter;
 use crate::process::{current, exit};
 use crate::process_ref::{ProcessRef, SendError, send_to};
 use crate::registry::{RegisterError, Registry, UnregisterError};
+use crate::reply::stopped;
 use crate::scheduler::Scheduler;
 use crate::signal::{Cause, Exit, Signal};
 use crate::slot::Slot;
@@ -383,7 +386,13 @@ impl Node {
                 NodeInner::deliver(&self.inner, self.inner.sender(), pid, query);
             }
         }
-        let answered = async move { std::future::poll_fn(|cx| answer.poll(cx)).await };
+        let answered = std::future::poll_fn(move |cx| {
+            if stopped() {
+                Poll::Pending
+            } else {
+                answer.poll(cx)
+            }
+        });
         let timed = self.timeout(ANSWER_TIMEOUT, answered);
         async move { timed.await.map_err(|Elapsed| InfoError::Unresponsive(pid)) }
     }
@@ -601,12 +610,16 @@ impl NodeInner {
     /// Sends a signal; what a dead receiver owes to it is answered.
     pub(crate) fn deliver(self: &Arc<Self>, from: Pid, to: Pid, signal: Signal) {
         self.transmit(from, to, || {
-            let refused = match self.table.get(to) {
-                Some(process) => Self::push_signal(&process, signal),
-                None => Err(signal),
+            let Some(process) = self.table.get(to) else {
+                return self.bounce(to, signal);
             };
-            if let Err(signal) = refused {
-                self.bounce(to, signal);
+            match Self::push_signal(&process, signal) {
+                Ok(()) => {}
+                Err(Signal::Monitor { reference, watcher }) => {
+                    let late = LateWaiter::Monitor { reference, watcher };
+                    exit::tell_when_links_are(&process, late);
+                }
+                Err(signal) => self.bounce(to, signal),
             }
         });
     }

@@ -35,9 +35,8 @@ pub(crate) fn run(process: Arc<dyn Process>, rung: Receiver<()>) -> std::io::Res
         let _context = node.runtime.enter();
         // The body runs to its end within this turn; in between it takes the
         // pauses of `ThreadContext`.
-        if body::turn(&process) == crate::mailbox::Wake::Already {
-            drop(rung);
-        }
+        body::turn(&process);
+        drop(rung);
     })?;
     drop(thread);
     Ok(())

@@ -208,7 +208,7 @@ fn a_stop_tells_the_roots_first() {
                 let Message::Exit(Exit { from, reason }) = ctx.receive().await else {
                     panic!("not an exit");
                 };
-                assert_eq!((from, reason), (Pid::OUTSIDE, ExitReason::Shutdown));
+                assert_eq!((from, reason), (Pid::NODE, ExitReason::Shutdown));
                 story.send("root told").unwrap();
                 child.cast(());
                 // The child answers, so it was not told yet.

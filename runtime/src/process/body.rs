@@ -27,22 +27,39 @@ pub(crate) enum Checkpoint {
 
 /// Gives a process its turn. The caller took it from a run queue, and puts it
 /// back if the answer says so.
-pub(crate) fn turn(process: &Arc<dyn Process>) -> Wake {
+pub(crate) fn turn(process: &Arc<dyn Process>) -> Turned {
     process.begin_turn();
     let _entered = current::enter(Arc::clone(process));
     if let Some(reason) = refresh(process) {
         exit::end(process, Death::Ordered(reason));
-        return Wake::Already;
+        return Turned::ENDED;
     }
     panic_hook::forget_place();
     let polled = Arc::clone(process).poll_body();
     let rest = rest(process);
     if let Some(death) = outcome(process, polled, rest.fate) {
         exit::end(process, death);
-        return Wake::Already;
+        return Turned::ENDED;
     }
     refuse(rest.unanswered);
-    end_turn(process, rest.attention, rest.unseen)
+    Turned {
+        wake: end_turn(process, rest.attention, rest.unseen),
+        work: rest.work,
+    }
+}
+
+/// How a turn went.
+pub(crate) struct Turned {
+    pub(crate) wake: Wake,
+    /// How many operations it did, at least one.
+    pub(crate) work: u32,
+}
+
+impl Turned {
+    const ENDED: Self = Self {
+        wake: Wake::Already,
+        work: 1,
+    };
 }
 
 /// Gives the process back, or asks for another turn. Mail that came into the
@@ -131,6 +148,7 @@ struct Rest {
     unanswered: Vec<Arc<dyn Owed>>,
     attention: Attention,
     unseen: bool,
+    work: u32,
 }
 
 fn rest(process: &Arc<dyn Process>) -> Rest {
@@ -144,6 +162,7 @@ fn rest(process: &Arc<dyn Process>) -> Rest {
     };
     let has_notices = !owner.notices.is_empty();
     let (attention, unseen) = (owner.attention, owner.unseen);
+    let work = 1 + Owner::BUDGET - owner.budget;
     drop(owner);
     let unseen = unseen && (has_notices || process.has_mail());
     Rest {
@@ -151,6 +170,7 @@ fn rest(process: &Arc<dyn Process>) -> Rest {
         unanswered,
         attention,
         unseen,
+        work,
     }
 }
 

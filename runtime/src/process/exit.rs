@@ -59,7 +59,7 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     answer_unheard(process, &reason);
     fail_owed(process, owed, &reason);
     tell_watchers(process, &reason);
-    tell_late(late, &reason);
+    tell_late(process, late, &reason);
     leave_monitored(process);
     header.node.process_ended();
 }
@@ -158,10 +158,10 @@ fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
     }
 }
 
-fn tell_late(late: Late, reason: &ExitReason) {
+fn tell_late(process: &Arc<dyn Process>, late: Late, reason: &ExitReason) {
     if let Late::Waiting(waiters) = late {
         for waiter in waiters {
-            waiter.tell(reason.clone());
+            waiter.tell(process, reason.clone());
         }
     }
 }
@@ -175,16 +175,22 @@ pub(crate) fn tell_when_links_are(process: &Arc<dyn Process>, waiter: LateWaiter
         Late::Told => {
             let reason = owner.fate.clone();
             drop(owner);
-            waiter.tell(reason.unwrap_or(ExitReason::NoProcess));
+            waiter.tell(process, reason.unwrap_or(ExitReason::NoProcess));
         }
     }
 }
 
 impl LateWaiter {
-    fn tell(self, reason: ExitReason) {
+    /// For a monitor and a call the process was not there; a join is told the
+    /// true reason.
+    fn tell(self, process: &Arc<dyn Process>, reason: ExitReason) {
+        let header = process.header();
         match self {
             Self::Join(slot) => slot.settle(reason),
-            // For a call the process was not there.
+            Self::Monitor { reference, watcher } => {
+                let reason = ExitReason::NoProcess;
+                tell_watcher(&header.node, header.pid, reference, watcher, reason);
+            }
             Self::Call { reply, message } => {
                 reply.refuse(Unanswered::Down(ExitReason::NoProcess));
                 drop_caught(message);

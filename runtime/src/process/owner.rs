@@ -71,6 +71,10 @@ pub(crate) enum Late {
 /// Who came late.
 pub(crate) enum LateWaiter {
     Join(Arc<Slot<ExitReason>>),
+    Monitor {
+        reference: MonitorRef,
+        watcher: Watcher,
+    },
     Call {
         reply: Arc<dyn Owed>,
         /// Kept until the caller is told: it holds the way back, which must not

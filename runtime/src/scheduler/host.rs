@@ -80,6 +80,9 @@ enum Turn {
 impl Host {
     /// How many processes run before other Tokio tasks get their turn.
     const TURN: u32 = 64;
+    /// How many operations they may do in all: a turn is short also if each
+    /// process uses up its own budget.
+    const WORK: u32 = 512;
 
     pub(crate) fn new(node: Arc<NodeInner>, index: usize, queue: Worker<Task>) -> Self {
         Self {
@@ -93,6 +96,7 @@ impl Host {
     fn turn(&mut self) -> Turn {
         let node = Arc::clone(&self.node);
         let _local = lay_open(&node, self.index, &mut self.queue);
+        let mut work = 0;
         for _ in 0..Self::TURN {
             self.tick = self.tick.wrapping_add(1);
             let Some(process) = node.scheduler.find(self.index, self.tick) else {
@@ -102,12 +106,14 @@ impl Host {
                     Turn::Idle
                 };
             };
-            match body::turn(&process) {
+            let turned = body::turn(&process);
+            match turned.wake {
                 Wake::Schedule => node.scheduler.requeue(process),
                 // It may be the last one to hold the process.
                 Wake::Already => drop_caught(process),
             }
-            if !tokio::task::coop::has_budget_remaining() {
+            work += turned.work;
+            if work >= Self::WORK || !tokio::task::coop::has_budget_remaining() {
                 break;
             }
         }
