@@ -339,7 +339,7 @@ impl Node {
 
     /// How many processes there are.
     pub fn process_count(&self) -> usize {
-        self.inner.table.len()
+        self.inner.table.visible()
     }
 
     /// How many timers are armed, the ones inside time-outs included.

@@ -36,8 +36,8 @@ struct Free {
     fresh: u32,
     /// How many processes are in the table, or about to be.
     live: usize,
-    /// How many of them count towards the limit: those that have not begun to
-    /// tell of their end, so that who hears of it can spawn another.
+    /// How many of them others can see: those whose last rites have not begun.
+    /// The limit is for these, so that who hears of an end can spawn another.
     placed: usize,
     limit: usize,
 }
@@ -97,7 +97,8 @@ impl Table {
         }
     }
 
-    /// A process ends and makes room for another, before anyone is told.
+    /// A process ends and makes room for another, before anything of it is
+    /// gone and before anyone is told.
     pub(crate) fn vacate(&self) {
         self.free.lock().placed -= 1;
     }
@@ -115,6 +116,12 @@ impl Table {
         drop(process);
     }
 
+    /// How many processes others can see.
+    pub(crate) fn visible(&self) -> usize {
+        self.free.lock().placed
+    }
+
+    /// How many processes there are whose last rites are not over.
     pub(crate) fn len(&self) -> usize {
         self.free.lock().live
     }

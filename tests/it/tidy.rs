@@ -87,10 +87,13 @@ fn functions() -> HashSet<String> {
     names
 }
 
-/// The tests that a row names: what stands in backticks.
+/// The tests that a row names: the paths that stand in backticks.
 fn named_tests(evidence: &str) -> impl Iterator<Item = &str> {
     let quoted = evidence.split('`').skip(1).step_by(2);
-    quoted.filter_map(|path| path.rsplit("::").next())
+    let paths = quoted.filter_map(|path| path.rsplit_once("::"));
+    paths
+        .filter(|(file, _)| !file.is_empty())
+        .map(|(_, name)| name)
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn every_law_of_the_kernel_issue_is_listed_once() {
         }
     }
     // Families with gaps in their numbers.
-    for (family, at_least) in [("GS", 56), ("SUP", 100)] {
+    for (family, at_least) in [("GS", 52), ("SUP", 100)] {
         let count = unique
             .iter()
             .filter(|id| id.starts_with(&format!("{family}-")))

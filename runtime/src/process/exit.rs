@@ -37,6 +37,7 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     report::ended(process, &death);
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
     let header = process.header();
+    header.node.table.vacate();
     release_name(process);
     let before = header.owner.lock().fate.replace(reason.clone());
     drop_caught(before);
@@ -50,7 +51,6 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     // Nothing of the user's runs as this process any more: what it would link
     // to now would not be told.
     let _left = current::leave();
-    header.node.table.vacate();
     tell_links(process, &reason);
     header.node.table.remove(header.pid);
     // Whoever arms a timer looks into the table afterwards.
