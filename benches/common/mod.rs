@@ -5,7 +5,7 @@ use resurgam::Node;
 use tokio::runtime::{Builder, Runtime};
 
 /// Two workers for everything that is compared.
-pub fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -14,12 +14,12 @@ pub fn runtime() -> Runtime {
 }
 
 /// A node on a runtime.
-pub fn node(runtime: &Runtime) -> Node {
+pub(crate) fn node(runtime: &Runtime) -> Node {
     let _context = runtime.enter();
     Node::new().expect("a node")
 }
 
 /// Few samples: each is a long run already.
-pub fn criterion() -> Criterion {
+pub(crate) fn criterion() -> Criterion {
     Criterion::default().sample_size(20).configure_from_args()
 }

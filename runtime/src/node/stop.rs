@@ -183,6 +183,9 @@ impl Node {
         let (work, up) = (pin!(work), pin!(up));
         let result = select(work, up).await;
         drop(working);
+        // The alarm may outlive this by a moment; the waker in the slot must
+        // not.
+        slot.close();
         match result {
             Either::Left((output, _)) => Some(output),
             Either::Right(((), _)) => None,
