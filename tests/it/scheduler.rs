@@ -83,12 +83,12 @@ where
         let hogs: Vec<_> = (0..3).map(|_| spawn(hog).unwrap()).collect();
         let server = spawn(echo).unwrap();
         let calls = async {
-            for _ in 0..100 {
+            for _ in 0..10 {
                 server.call(Ping).await.unwrap();
             }
         };
         let task = tokio::spawn(async {
-            for _ in 0..100 {
+            for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
         });

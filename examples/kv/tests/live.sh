@@ -37,6 +37,7 @@ start_redis() { # at a port that nobody has
         redis-server --port "$redis_port" --bind 127.0.0.1 --databases 1 --save '' \
             --appendonly no --dir "$work" >"$work/redis.log" &
         redis_pid=$!
+        touch "$work/redis.log"
         while kill -0 "$redis_pid" 2>/dev/null; do
             if grep -q 'Ready to accept connections' "$work/redis.log"; then
                 started+=("$redis_pid")
