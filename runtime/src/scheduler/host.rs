@@ -1,6 +1,7 @@
 //! A host: the Tokio task that runs processes on one worker.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::caught::drop_caught;
 use crate::mailbox::Wake;
 use crate::node::NodeInner;
 use crate::process::body;
-use crate::scheduler::{LOCAL, Local, Scheduler, Task};
+use crate::scheduler::{LOCAL, Local, Task};
 use crate::sync::atomic::Ordering;
 
 /// Runs processes until the node is over.
@@ -122,34 +123,16 @@ impl Host {
 }
 
 /// Sleeps until there is something to do.
+///
+/// One sleeper watches as long as some host is awake: it looks around every
+/// [`WATCH`] for what is queued behind a process that blocks its worker. Who
+/// lies down looks whether somebody watches, and who gets up and finds nobody
+/// watching wakes a sleeper to do so; so one of the two sees the other.
 async fn sleep(node: &NodeInner, index: usize) -> Slept {
     let scheduler = &node.scheduler;
-    let slept = if is_to_watch(scheduler) {
-        // As long as all goes well with the hosts that run.
-        let slept = tokio::time::timeout(WATCH, doze(scheduler, index)).await;
-        scheduler.sleepers.rise(index);
-        scheduler.watched.store(false, Ordering::SeqCst);
-        slept.unwrap_or(Slept::Yes)
-    } else {
-        doze(scheduler, index).await
-    };
-    // Somebody should look after this host while it runs.
-    if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
-        scheduler.wake_one();
-    }
-    slept
-}
-
-/// Whether the host that goes to sleep is to watch those that run: for what
-/// is queued behind a process that blocks its worker.
-fn is_to_watch(scheduler: &Scheduler) -> bool {
-    scheduler.sleepers.awake() > 1 && !scheduler.watched.swap(true, Ordering::SeqCst)
-}
-
-/// Sleeps until it is woken.
-async fn doze(scheduler: &Scheduler, index: usize) -> Slept {
     let mut lain_down = false;
-    poll_fn(|cx| {
+    let mut tick = pin!(None::<tokio::time::Sleep>);
+    let slept = poll_fn(|cx| {
         if lain_down && !scheduler.sleepers.is_asleep(index) {
             return Poll::Ready(Slept::Yes);
         }
@@ -159,9 +142,26 @@ async fn doze(scheduler: &Scheduler, index: usize) -> Slept {
             scheduler.sleepers.rise(index);
             return Poll::Ready(if before { Slept::Yes } else { Slept::No });
         }
-        Poll::Pending
+        if tick.is_none()
+            && scheduler.sleepers.awake() > 0
+            && !scheduler.watched.swap(true, Ordering::SeqCst)
+        {
+            tick.set(Some(tokio::time::sleep(WATCH)));
+        }
+        match tick.as_mut().as_pin_mut() {
+            Some(tick) => tick.poll(cx).map(|()| Slept::Yes),
+            None => Poll::Pending,
+        }
     })
-    .await
+    .await;
+    scheduler.sleepers.rise(index);
+    if tick.is_some() {
+        scheduler.watched.store(false, Ordering::SeqCst);
+    }
+    if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
+        scheduler.wake_one();
+    }
+    slept
 }
 
 impl Drop for Host {
