@@ -595,16 +595,17 @@ fn churn_leaves_nothing_behind() {
     on_every_runtime(async || churn(3_000).await);
 }
 
-/// Twenty thousand at once, stopped side by side.
+/// DYN-13, DYN-17: a hundred thousand at once, idle, then stopped side by side.
 #[test]
-fn many_children_stop_together() {
+fn a_hundred_thousand_children_start_idle_and_stop() {
     on_every_runtime(async || {
         let world = World::new();
         let sup = start(&world, DynamicSupervisor::builder()).await;
-        for _ in 0..20_000 {
+        for _ in 0..100_000 {
             start_child(&sup, idle("a")).await;
         }
-        assert_eq!(count(&sup).await, (20_000, 20_000));
+        assert_eq!(count(&sup).await, (100_000, 100_000));
+        assert_eq!(world.node.process_count(), 1 + 100_000);
         sup.stop().await.unwrap();
         assert_eq!(world.node.process_count(), 0);
     });
