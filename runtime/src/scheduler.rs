@@ -7,16 +7,19 @@
 
 pub(crate) mod host;
 mod sleepers;
+pub(crate) mod watchdog;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crossbeam_channel::Receiver;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 use crate::process::cell::Process;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use sleepers::Sleepers;
+use watchdog::Watchdog;
 
 type Task = Arc<dyn Process>;
 
@@ -24,9 +27,7 @@ pub(crate) struct Scheduler {
     injector: Injector<Task>,
     hosts: Box<[Shared]>,
     sleepers: Sleepers,
-    /// Whether one sleeping host looks now and then for work that is stuck
-    /// behind a process that blocks its worker.
-    watched: AtomicBool,
+    watchdog: Watchdog,
     /// Whether the node is over and the hosts can go.
     done: AtomicBool,
 }
@@ -36,6 +37,8 @@ struct Shared {
     /// The process just woken; the next to run.
     next: Mutex<Option<Task>>,
     stealer: Stealer<Task>,
+    /// Counts the turns of processes, for the watchdog.
+    turns: AtomicU64,
 }
 
 /// What a host lays open to the code it runs, on its thread, for its turn.
@@ -56,21 +59,23 @@ impl Scheduler {
     /// How many processes in a row may jump the queue by being just woken.
     const STREAK: u32 = 16;
 
-    /// A scheduler and the queues of its hosts.
-    pub(crate) fn new(hosts: usize) -> (Self, Vec<Worker<Task>>) {
+    /// A scheduler, the queues of its hosts, and where its watchdog waits.
+    pub(crate) fn new(hosts: usize) -> (Self, Vec<Worker<Task>>, Receiver<()>) {
         let queues: Vec<_> = (0..hosts).map(|_| Worker::new_fifo()).collect();
         let shared = queues.iter().map(|queue| Shared {
             next: Mutex::new(None),
             stealer: queue.stealer(),
+            turns: AtomicU64::new(0),
         });
+        let (watchdog, rung) = Watchdog::new();
         let scheduler = Self {
             injector: Injector::new(),
             hosts: shared.collect(),
             sleepers: Sleepers::new(hosts),
-            watched: AtomicBool::new(false),
+            watchdog,
             done: AtomicBool::new(false),
         };
-        (scheduler, queues)
+        (scheduler, queues, rung)
     }
 
     /// Puts a process that was woken into a run queue.
@@ -90,15 +95,8 @@ impl Scheduler {
 
     /// Wakes a sleeping host, if there is one.
     fn wake_one(&self) {
-        if !self.sleepers.wake_one() {
-            return;
-        }
-        // On a Tokio worker, the task just woken goes to a place that no other
-        // worker can take it from, and nobody is told; if what runs here goes
-        // on to block, the host would wait for it. One more task pushes the
-        // host out of that place.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(async {}));
+        if self.sleepers.wake_one() {
+            push_out();
         }
     }
 
@@ -198,6 +196,14 @@ impl Scheduler {
                 .any(|host| !host.stealer.is_empty() || host.next.lock().is_some())
     }
 
+    /// How many turns of processes each host has begun.
+    fn turns(&self) -> Vec<u64> {
+        self.hosts
+            .iter()
+            .map(|host| host.turns.load(Ordering::Relaxed))
+            .collect()
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(Ordering::SeqCst)
     }
@@ -221,6 +227,17 @@ impl Scheduler {
                 drop(task);
             }
         }
+    }
+}
+
+/// Sees to it that a Tokio task that was just woken here can run elsewhere.
+///
+/// On a Tokio worker, it goes to a place that no other worker can take it from,
+/// and nobody is told; if what runs here goes on to block, the task would wait
+/// for it. One more task pushes it out of that place.
+pub(crate) fn push_out() {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        drop(runtime.spawn(async {}));
     }
 }
 

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::node::NodeInner;
 use crate::pid::Pid;
 use crate::reply::stopped;
+use crate::scheduler::push_out;
 use crate::sync::Mutex;
 
 /// One timer, to cancel or read it by. Anybody who has it may (law TIMER-08).
@@ -110,7 +111,10 @@ impl Timers {
                     self.perform(timer);
                 }
             }
-            Clock::System if is_first => self.keeper.wake(),
+            Clock::System if is_first => {
+                self.keeper.wake();
+                push_out();
+            }
             Clock::System => {}
         }
         timer

@@ -14,6 +14,7 @@ use crate::panic_hook;
 use crate::registry::Registry;
 use crate::scheduler::Scheduler;
 use crate::scheduler::host::{self, Host};
+use crate::scheduler::watchdog;
 use crate::table::Table;
 use crate::timer::Timers;
 
@@ -33,6 +34,9 @@ pub enum NodeError {
     /// No Tokio runtime could be made.
     #[error("no Tokio runtime could be made")]
     Runtime(#[source] std::io::Error),
+    /// No thread could be made for the watchdog.
+    #[error("no thread could be made")]
+    Thread(#[source] std::io::Error),
 }
 
 /// How a node is to be; made by [`Node::builder`].
@@ -110,7 +114,7 @@ impl NodeBuilder {
             }
         };
         check_time(&handle)?;
-        let inner = self.launch(handle);
+        let inner = self.launch(handle)?;
         Ok(Node { inner, own_runtime })
     }
 
@@ -136,11 +140,11 @@ impl NodeBuilder {
             .map_err(NodeError::Runtime)
     }
 
-    fn launch(self, runtime: Handle) -> Arc<NodeInner> {
+    fn launch(self, runtime: Handle) -> Result<Arc<NodeInner>, NodeError> {
         let workers = self
             .workers
             .unwrap_or_else(|| runtime.metrics().num_workers());
-        let (scheduler, queues) = Scheduler::new(workers);
+        let (scheduler, queues, rung) = Scheduler::new(workers);
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let keeps_time = matches!(self.clock, Clock::System);
         let node = Arc::new(NodeInner {
@@ -153,6 +157,7 @@ impl NodeBuilder {
             next_outside_number: AtomicU64::new(1),
             hosts: AtomicUsize::new(workers),
         });
+        watchdog::start(&node, rung).map_err(NodeError::Thread)?;
         for (index, queue) in queues.into_iter().enumerate() {
             let host = Host::new(Arc::clone(&node), index, queue);
             node.runtime.spawn(host::run(host));
@@ -160,7 +165,7 @@ impl NodeBuilder {
         if keeps_time {
             node.runtime.spawn(Timers::keep(Arc::clone(&node)));
         }
-        node
+        Ok(node)
     }
 }
 

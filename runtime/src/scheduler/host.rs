@@ -1,10 +1,8 @@
 //! A host: the Tokio task that runs processes on one worker.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use crossbeam_deque::Worker;
 
@@ -53,10 +51,6 @@ enum Slept {
     Yes,
     No,
 }
-
-/// How long a process may hold up what is queued behind it while another host
-/// sleeps.
-const WATCH: Duration = Duration::from_millis(5);
 
 /// What a host is: made before its task is, so that it is missed even if the
 /// task never runs.
@@ -107,6 +101,9 @@ impl Host {
                     Turn::Idle
                 };
             };
+            node.scheduler.hosts[self.index]
+                .turns
+                .fetch_add(1, Ordering::Relaxed);
             let turned = body::turn(&process);
             match turned.wake {
                 Wake::Schedule => node.scheduler.requeue(process),
@@ -123,15 +120,9 @@ impl Host {
 }
 
 /// Sleeps until there is something to do.
-///
-/// One sleeper watches as long as some host is awake: it looks around every
-/// [`WATCH`] for what is queued behind a process that blocks its worker. Who
-/// lies down looks whether somebody watches, and who gets up and finds nobody
-/// watching wakes a sleeper to do so; so one of the two sees the other.
 async fn sleep(node: &NodeInner, index: usize) -> Slept {
     let scheduler = &node.scheduler;
     let mut lain_down = false;
-    let mut tick = pin!(None::<tokio::time::Sleep>);
     let slept = poll_fn(|cx| {
         if lain_down && !scheduler.sleepers.is_asleep(index) {
             return Poll::Ready(Slept::Yes);
@@ -142,25 +133,10 @@ async fn sleep(node: &NodeInner, index: usize) -> Slept {
             scheduler.sleepers.rise(index);
             return Poll::Ready(if before { Slept::Yes } else { Slept::No });
         }
-        if tick.is_none()
-            && scheduler.sleepers.awake() > 0
-            && !scheduler.watched.swap(true, Ordering::SeqCst)
-        {
-            tick.set(Some(tokio::time::sleep(WATCH)));
-        }
-        match tick.as_mut().as_pin_mut() {
-            Some(tick) => tick.poll(cx).map(|()| Slept::Yes),
-            None => Poll::Pending,
-        }
+        Poll::Pending
     })
     .await;
-    scheduler.sleepers.rise(index);
-    if tick.is_some() {
-        scheduler.watched.store(false, Ordering::SeqCst);
-    }
-    if scheduler.hosts.len() > 1 && !scheduler.watched.load(Ordering::SeqCst) {
-        scheduler.wake_one();
-    }
+    scheduler.watchdog.call();
     slept
 }
 
