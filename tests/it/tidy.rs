@@ -122,6 +122,18 @@ fn every_law_says_how_it_stands_and_each_kept_one_has_its_test() {
 }
 
 #[test]
+fn every_test_that_the_laws_name_exists() {
+    let functions = functions();
+    let text = read("docs/semantics.md");
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let nowhere: Vec<_> = rows
+        .flat_map(named_tests)
+        .filter(|test| !functions.contains(*test))
+        .collect();
+    assert!(nowhere.is_empty(), "{nowhere:#?}");
+}
+
+#[test]
 fn every_law_of_the_kernel_issue_is_listed_once() {
     let listed: Vec<_> = laws().into_iter().map(|law| law.id).collect();
     let unique: HashSet<_> = listed.iter().collect();
