@@ -9,6 +9,7 @@ use std::panic;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -48,6 +49,12 @@ pub(crate) fn run(process: Arc<dyn Process>, rung: Receiver<()>) -> std::io::Res
 /// Whatever is sent to the process is noticed when it enters an operation
 /// here. An exit signal that ends it unwinds its stack from there, so that
 /// destructors run; a body that never comes back here cannot be ended.
+///
+/// While the stack unwinds, [`try_receive`](Self::try_receive) and
+/// [`receive_timeout`](Self::receive_timeout) give `None` and
+/// [`sleep`](Self::sleep) returns at once. [`receive`](Self::receive) and
+/// [`block_on`](Self::block_on) have nothing to give: in a destructor that runs
+/// then, they end the whole program, as any panic there does.
 ///
 /// # Differences from Erlang
 ///
@@ -121,6 +128,9 @@ impl<M: Send + 'static> ThreadContext<M> {
     ///
     /// As [`receive`](Self::receive).
     pub fn receive_timeout(&mut self, timeout: Duration) -> Option<Message<M>> {
+        if thread::panicking() {
+            return None;
+        }
         self.waiting.block_on(self.context.receive_timeout(timeout))
     }
 
@@ -130,6 +140,9 @@ impl<M: Send + 'static> ThreadContext<M> {
     ///
     /// As [`receive`](Self::receive).
     pub fn try_receive(&mut self) -> Option<Message<M>> {
+        if thread::panicking() {
+            return None;
+        }
         self.waiting.block_on(async { self.context.try_receive() })
     }
 
@@ -139,6 +152,9 @@ impl<M: Send + 'static> ThreadContext<M> {
     ///
     /// As [`receive`](Self::receive).
     pub fn sleep(&mut self, duration: Duration) {
+        if thread::panicking() {
+            return;
+        }
         let sleep = self.node().sleep(duration);
         self.waiting.block_on(sleep);
     }

@@ -17,6 +17,7 @@ use crate::pid::Pid;
 use crate::reply::stopped;
 use crate::scheduler::push_out;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// One timer, to cancel or read it by. Anybody who has it may (law TIMER-08).
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -30,6 +31,8 @@ pub struct TimerRef {
 pub(crate) struct Timers {
     clock: Clock,
     state: Mutex<State>,
+    /// Whether the node is over, and every sleep with it.
+    over: AtomicBool,
     /// Wakes the keeper, who sleeps until the earliest deadline.
     keeper: AtomicWaker,
 }
@@ -86,6 +89,7 @@ impl Timers {
         let timers = Arc::new(Self {
             clock: clock.clone(),
             state: Mutex::new(State::default()),
+            over: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
         });
         if let Clock::Manual(clock) = &clock {
@@ -215,11 +219,16 @@ impl Timers {
         self.keeper.wake();
     }
 
-    /// Drops all timers of a node that has stopped.
+    /// Ends all timers of a node that has stopped: messages are dropped, and
+    /// sleeps are over.
     pub(crate) fn clear(&self) {
+        self.over.store(true, Ordering::SeqCst);
         let state = std::mem::take(&mut *self.state.lock());
         for (_, timer) in state.timers {
-            drop_caught(timer.action);
+            match timer.action {
+                Action::Wake(waker) => wake_caught(waker),
+                Action::Send(send) => drop_caught(send),
+            }
         }
     }
 }
@@ -295,6 +304,8 @@ impl fmt::Debug for Timers {
 
 /// A wait on the node's clock: the future of [`sleep`](crate::sleep).
 ///
+/// It is over before its time if the node ends.
+///
 /// # Cancel safety
 ///
 /// Dropping it cancels its timer.
@@ -319,6 +330,11 @@ impl Sleep {
         self.deadline
     }
 
+    /// Whether the time has come, or never will.
+    fn is_over(&self) -> bool {
+        self.timers.now() >= self.deadline || self.timers.over.load(Ordering::SeqCst)
+    }
+
     fn disarm(&mut self) {
         if let Some((timer, waker)) = self.armed.take() {
             self.timers.cancel(timer);
@@ -334,7 +350,7 @@ impl Future for Sleep {
         if stopped() {
             return Poll::Pending;
         }
-        if self.timers.now() >= self.deadline {
+        if self.is_over() {
             self.disarm();
             return Poll::Ready(());
         }
@@ -347,6 +363,11 @@ impl Future for Sleep {
             let action = Action::Wake(cx.waker().clone());
             let timer = self.timers.arm(self.deadline, None, action);
             self.armed = Some((timer, cx.waker().clone()));
+            // The node may have ended before the timer was in its list.
+            if self.is_over() {
+                self.disarm();
+                return Poll::Ready(());
+            }
         }
         Poll::Pending
     }

@@ -306,6 +306,40 @@ fn a_thread_that_catches_its_end_ends() {
     });
 }
 
+/// Fault 5, fault 27: a destructor that runs because the process was killed
+/// may use the context, as one of any process may: nothing comes any more. It
+/// must not panic there, for a panic while another unwinds ends the program.
+#[test]
+fn a_destructor_of_a_killed_thread_may_use_its_context() {
+    /// Looks for a last message when it is dropped.
+    struct Session(ThreadContext<()>);
+
+    impl Drop for Session {
+        fn drop(&mut self) {
+            assert_eq!(self.0.try_receive(), None);
+            assert_eq!(self.0.receive_timeout(HOUR), None);
+            self.0.sleep(HOUR);
+        }
+    }
+
+    let test = "thread_process::a_destructor_of_a_killed_thread_may_use_its_context";
+    alone(test, &[], || {
+        one_thread().block_on(async {
+            let node = Node::new().unwrap();
+            let (runs, running) = tokio::sync::oneshot::channel();
+            let thread = node.spawn_thread(|ctx: ThreadContext<()>| {
+                let mut session = Session(ctx);
+                runs.send(()).unwrap();
+                session.0.receive();
+            });
+            let thread = thread.unwrap();
+            running.await.unwrap();
+            node.kill(thread.pid().unwrap());
+            assert_eq!(soon(thread.join()).await, ExitReason::Killed);
+        });
+    });
+}
+
 /// Fault 1: a panic of a thread process says what and where.
 #[test]
 fn a_thread_that_panics_says_where() {
