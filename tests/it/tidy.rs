@@ -91,8 +91,9 @@ fn functions() -> HashSet<String> {
 fn named_tests(evidence: &str) -> impl Iterator<Item = &str> {
     let quoted = evidence.split('`').skip(1).step_by(2);
     let paths = quoted.filter_map(|path| path.rsplit_once("::"));
+    let is_file = |file: &str| file.starts_with(|c: char| c.is_ascii_lowercase());
     paths
-        .filter(|(file, _)| !file.is_empty())
+        .filter(move |(file, _)| is_file(file))
         .map(|(_, name)| name)
 }
 
