@@ -16,6 +16,9 @@ pub(crate) enum Clock {
     /// Monotonic time, as Tokio tells it (and pauses it, in tests).
     System,
     Manual(ManualClock),
+    /// Moved by a simulation.
+    #[cfg(feature = "sim")]
+    Virtual(VirtualClock),
 }
 
 impl Clock {
@@ -23,6 +26,8 @@ impl Clock {
         match self {
             Self::System => tokio::time::Instant::now().into_std(),
             Self::Manual(clock) => clock.now(),
+            #[cfg(feature = "sim")]
+            Self::Virtual(clock) => clock.now(),
         }
     }
 }
@@ -161,5 +166,37 @@ impl fmt::Debug for ManualClock {
         f.debug_struct("ManualClock")
             .field("now", &self.now())
             .finish()
+    }
+}
+
+/// The clock of a simulation, which moves it and fires its timers one by one.
+#[cfg(feature = "sim")]
+#[derive(Clone, Debug)]
+pub(crate) struct VirtualClock {
+    begun: Instant,
+    nanos: Arc<std::sync::atomic::AtomicU64>,
+}
+
+#[cfg(feature = "sim")]
+impl VirtualClock {
+    /// How far it can go: some 580 years.
+    pub(crate) const END: Duration = Duration::from_nanos(u64::MAX);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            begun: tokio::time::Instant::now().into_std(),
+            nanos: Arc::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        use std::sync::atomic::Ordering;
+        self.begun + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, to: Instant) {
+        use std::sync::atomic::Ordering;
+        let nanos = u64::try_from((to - self.begun).as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.store(nanos, Ordering::Relaxed);
     }
 }

@@ -15,6 +15,7 @@ use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
 use crate::reply::Reply;
 use crate::signal::{Down, Exit};
+use crate::slot::Slot;
 
 pub use start::{ServerBuilder, StartError};
 pub use stop::StopServerError;
@@ -280,4 +281,22 @@ impl<S: GenServer> fmt::Debug for ServerContext<S> {
 }
 
 /// Where a server tells whoever starts it that it is up, or why not.
-type Ack = Arc<crate::slot::Slot<Result<(), StartError>>>;
+#[derive(Clone)]
+struct Ack {
+    slot: Arc<Slot<Result<(), StartError>>>,
+    starter: Pid,
+}
+
+impl Ack {
+    fn new(starter: Pid) -> Self {
+        let slot = Arc::new(Slot::new());
+        Self { slot, starter }
+    }
+
+    /// Tells, from the server.
+    fn tell<M: Send + 'static>(&self, server: &Context<M>, outcome: Result<(), StartError>) {
+        let node = server.node();
+        node.inner()
+            .settle(server.pid(), self.starter, &self.slot, outcome);
+    }
+}

@@ -22,6 +22,8 @@ mod reply;
 mod report;
 mod scheduler;
 mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod slot;
 mod spawn;
 mod sync;

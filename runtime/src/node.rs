@@ -1,6 +1,7 @@
 //! [`Node`]: a world of processes, as a value.
 
 mod builder;
+pub(crate) mod seam;
 mod stop;
 
 use std::fmt;
@@ -10,16 +11,15 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
-use crate::mailbox::{Mailbox, Wake};
+use crate::mailbox::Mailbox;
 use crate::name::Name;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::{Process, ProcessOutput, Seat};
+use crate::process::cell::ProcessOutput;
 use crate::process::context::Context;
+use crate::process::current;
 use crate::process::info::{self, ProcessInfo};
 use crate::process::join::Join;
-use crate::process::owner::LateWaiter;
-use crate::process::{current, exit};
 use crate::process_ref::{ProcessRef, SendError, send_to};
 use crate::registry::{RegisterError, Registry, UnregisterError};
 use crate::reply::stopped;
@@ -94,12 +94,16 @@ pub(crate) struct NodeInner {
     pub(crate) registry: Registry,
     pub(crate) timers: Arc<Timers>,
     pub(crate) scheduler: Scheduler,
-    pub(crate) runtime: tokio::runtime::Handle,
+    /// The Tokio runtime that hosts it; none in a simulation.
+    pub(crate) runtime: Option<tokio::runtime::Handle>,
     random: AtomicU64,
     /// Numbers the monitors that no process made.
     next_outside_number: AtomicU64,
     /// How many hosts there are still.
     hosts: std::sync::atomic::AtomicUsize,
+    /// The simulation that this node is part of, if it is.
+    #[cfg(feature = "sim")]
+    pub(crate) world: Option<Arc<crate::sim::World>>,
 }
 
 /// Why the state of a process is not known.
@@ -322,7 +326,7 @@ impl Node {
         self.inner.registry.whereis(&name.into())
     }
 
-    /// All names, in no order.
+    /// All names, in their order.
     pub fn registered(&self) -> Vec<Name> {
         self.inner.registry.names()
     }
@@ -382,8 +386,12 @@ impl Node {
                 answer.settle(lives.then(|| info::of(&myself)));
             }
             None => {
-                let query = Signal::Query(Arc::clone(&answer));
-                NodeInner::deliver(&self.inner, self.inner.sender(), pid, query);
+                let asker = self.inner.sender();
+                let query = Signal::Query {
+                    asker,
+                    answer: Arc::clone(&answer),
+                };
+                self.inner.deliver(asker, pid, query);
             }
         }
         let answered = std::future::poll_fn(move |cx| {
@@ -519,13 +527,17 @@ impl Node {
     ///
     /// # Panics
     ///
-    /// If it is called on a thread that runs a Tokio runtime or a process.
+    /// If it is called on a thread that runs a Tokio runtime or a process, or
+    /// on the node of a simulation.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
             tokio::runtime::Handle::try_current().is_err() || self.own_runtime.is_some(),
             "`Node::block_on` was called inside a Tokio runtime; await the future there"
         );
-        self.inner.runtime.block_on(future)
+        let runtime = self.inner.runtime.as_ref();
+        runtime
+            .expect("a node of a simulation is driven by `Sim::run`")
+            .block_on(future)
     }
 
     fn deadline(&self, after: Duration) -> Instant {
@@ -534,18 +546,6 @@ impl Node {
         const FOR_EVER: Duration = Duration::from_secs(1 << 32);
         let now = self.now();
         now.checked_add(after).unwrap_or(now + FOR_EVER)
-    }
-
-    /// The seam for what a process sends without knowing a node.
-    pub(crate) fn transmit_from_here(to: Pid, deliver: impl FnOnce()) {
-        let here = current::with(|process| {
-            let header = process.header();
-            (Arc::clone(&header.node), header.pid)
-        });
-        match here {
-            Some((node, from)) => node.transmit(from, to, deliver),
-            None => deliver(),
-        }
     }
 }
 
@@ -574,97 +574,7 @@ fn default_node() -> Node {
     node
 }
 
-/// The seam: all that the code of processes asks of the world around it goes
-/// through these few functions (and [`Timers::now`], [`Timers::arm`]), so that
-/// a simulator can put itself there.
 impl NodeInner {
-    /// Carries something from one process to another: now, in the order of the
-    /// calls for each pair (law SIG-01).
-    pub(crate) fn transmit(&self, _from: Pid, _to: Pid, deliver: impl FnOnce()) {
-        deliver();
-    }
-
-    /// Lets a process run.
-    pub(crate) fn schedule(&self, process: Arc<dyn Process>) {
-        match &process.header().seat {
-            Seat::Host => self.scheduler.schedule(process),
-            // Full means that the bell has been rung.
-            Seat::Thread(bell) => drop(bell.try_send(())),
-        }
-    }
-
-    /// A random number (splitmix64).
-    pub(crate) fn random(&self) -> u64 {
-        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut z = self
-            .random
-            .fetch_add(STEP, Ordering::Relaxed)
-            .wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
-
-impl NodeInner {
-    /// Sends a signal; what a dead receiver owes to it is answered.
-    pub(crate) fn deliver(self: &Arc<Self>, from: Pid, to: Pid, signal: Signal) {
-        self.transmit(from, to, || {
-            let Some(process) = self.table.get(to) else {
-                return self.bounce(to, signal);
-            };
-            match Self::push_signal(&process, signal) {
-                Ok(()) => {}
-                Err(Signal::Monitor { reference, watcher }) => {
-                    let late = LateWaiter::Monitor { reference, watcher };
-                    exit::tell_when_links_are(&process, late);
-                }
-                Err(signal) => self.bounce(to, signal),
-            }
-        });
-    }
-
-    /// Pushes a signal into a mailbox and wakes its owner; gives it back if
-    /// the process has ended.
-    pub(crate) fn push_signal(process: &Arc<dyn Process>, signal: Signal) -> Result<(), Signal> {
-        if process.push_signal(signal)? == Wake::Schedule {
-            process.header().node.schedule(Arc::clone(process));
-        }
-        Ok(())
-    }
-
-    /// Answers a signal in the name of a process that has ended (law SIG-16).
-    pub(crate) fn bounce(self: &Arc<Self>, dead: Pid, signal: Signal) {
-        match signal {
-            Signal::Link { from } => {
-                let exit = Exit {
-                    from: dead,
-                    reason: ExitReason::NoProcess,
-                };
-                self.deliver(
-                    dead,
-                    from,
-                    Signal::Exit {
-                        exit,
-                        cause: Cause::Linked,
-                    },
-                );
-            }
-            Signal::Unlink { from, number } => {
-                self.deliver(dead, from, Signal::UnlinkAck { from: dead, number });
-            }
-            Signal::Monitor { reference, watcher } => {
-                exit::tell_watcher(self, dead, reference, watcher, ExitReason::NoProcess);
-            }
-            Signal::Query(answer) => answer.settle(None),
-            Signal::Exit { .. }
-            | Signal::UnlinkAck { .. }
-            | Signal::Demonitor { .. }
-            | Signal::Down(_)
-            | Signal::System(_) => drop(signal),
-        }
-    }
-
     /// Who sends what is sent on this thread now.
     pub(crate) fn sender(&self) -> Pid {
         current::on(self, |process| process.header().pid).unwrap_or(Pid::OUTSIDE)

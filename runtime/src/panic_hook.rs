@@ -3,7 +3,7 @@
 //! prints.
 
 use std::cell::{Cell, RefCell};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use crate::caught::{PanicPayload, discard_payload};
@@ -23,12 +23,12 @@ pub(crate) fn install() {
     INSTALLED.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if SILENT.try_with(Cell::get).unwrap_or(false) {
-                return;
-            }
             let in_process = current::with(|_| ()).is_some();
             if in_process {
                 note(info.location().map(ToString::to_string));
+            }
+            if SILENT.try_with(Cell::get).unwrap_or(false) {
+                return;
             }
             if !in_process || !tracing::dispatcher::has_been_set() {
                 before(info);
@@ -69,8 +69,13 @@ pub(crate) fn message(payload: PanicPayload) -> String {
 
 /// Runs something whose panic is an answer and is not to be printed.
 pub(crate) fn silent<T>(run: impl FnOnce() -> T) -> T {
-    SILENT.set(true);
+    let before = SILENT.replace(true);
     let result = run();
-    SILENT.set(false);
+    SILENT.set(before);
     result
+}
+
+/// Runs something and catches its panic, which is not printed.
+pub(crate) fn silent_caught<T>(run: impl FnOnce() -> T) -> Result<T, PanicPayload> {
+    silent(|| panic::catch_unwind(AssertUnwindSafe(run)))
 }

@@ -51,6 +51,12 @@ impl Pid {
         self.0 as u32
     }
 
+    /// All of it as a number.
+    #[cfg(feature = "sim")]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     fn node(self) -> u8 {
         (self.0 >> (SERIAL_BITS + SLOT_BITS)) as u8
     }

@@ -8,7 +8,7 @@ pub(crate) mod current;
 pub(crate) mod exit;
 pub(crate) mod info;
 pub(crate) mod join;
-mod links;
+pub(crate) mod links;
 pub(crate) mod owner;
 pub(crate) mod reaction;
 
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
+use crate::node::seam::observe;
 use crate::node::{Dest, InfoError, Node, NodeInner};
 use crate::pid::{MonitorRef, Pid};
 use crate::process_ref::{ProcessRef, SendError};
@@ -255,6 +256,7 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
         owner.monitors.insert(reference, target);
         reference
     };
+    observe!(header.node, |world| world.monitored(reference, target));
     let signal = Signal::Monitor {
         reference,
         watcher: Watcher::Process { name },
@@ -277,6 +279,7 @@ pub fn demonitor(reference: MonitorRef) -> bool {
     let Some(target) = header.owner.lock().monitors.remove(&reference) else {
         return false;
     };
+    observe!(header.node, |world| world.demonitored(reference));
     NodeInner::deliver(
         &header.node,
         header.pid,

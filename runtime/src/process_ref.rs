@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::exit_reason::ExitReason;
 use crate::mailbox::{Mailbox, Wake};
 use crate::name::Name;
+use crate::node::seam::{Load, observe};
 use crate::node::{Node, NodeInner};
 use crate::pid::Pid;
 use crate::process::cell::Process;
 use crate::process::exit;
 use crate::process::join::Join;
 use crate::process::owner::LateWaiter;
-use crate::reply::{Call, Of, Owed, Reply, Unanswered};
+use crate::reply::{self, Call, Of, Owed, Reply, Unanswered};
 
 /// A typed reference to a process, cheap to clone.
 ///
@@ -215,27 +216,32 @@ impl<M: Send + 'static> ProcessRef<M> {
         owed: Arc<dyn Owed>,
     ) {
         let header = process.header();
-        header.node.transmit(caller, header.pid, || {
-            let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
-                let offered = std::any::type_name::<M>();
-                owed.refuse(Unanswered::WrongType {
-                    expected: process.message_type(),
-                    offered,
-                });
-                return;
-            };
-            if let Err(message) = scheduled(process, mailbox.push_call(message, Arc::clone(&owed)))
-            {
-                let message = Box::new(message);
-                exit::tell_when_links_are(
-                    process,
-                    LateWaiter::Call {
+        let request = Request(message, owed);
+        header.node.transmit(
+            caller,
+            header.pid,
+            process,
+            request,
+            |process, Request(message, owed)| {
+                let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
+                    let why = Unanswered::WrongType {
+                        expected: process.message_type(),
+                        offered: std::any::type_name::<M>(),
+                    };
+                    reply::refuse(process, &owed, why);
+                    return;
+                };
+                let pushed = mailbox.push_call(message, Arc::clone(&owed));
+                if let Err(message) = scheduled(process, pushed) {
+                    let message = Box::new(message);
+                    let late = LateWaiter::Call {
                         reply: owed,
                         message,
-                    },
-                );
-            }
-        });
+                    };
+                    exit::tell_when_links_are(process, late);
+                }
+            },
+        );
     }
 }
 
@@ -253,17 +259,52 @@ pub(crate) fn send_to<M: Send + 'static>(
             message,
         });
     };
-    let from = header.node.sender();
-    header.node.transmit(from, header.pid, || {
-        // Dropped here if the process has ended (law SIG-07).
-        drop(scheduled(process, mailbox.push(message)));
-    });
+    #[cfg(feature = "sim")]
+    if header.node.world.is_some() {
+        header.node.transmit_from_here(
+            header.pid,
+            process,
+            Cast(message),
+            |process, Cast(message)| {
+                if let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() {
+                    drop(scheduled(process, mailbox.push(message)));
+                }
+            },
+        );
+        return Ok(());
+    }
+    // Dropped here if the process has ended (law SIG-07).
+    drop(scheduled(process, mailbox.push(message)));
     Ok(())
+}
+
+/// A message on its way.
+#[cfg(feature = "sim")]
+struct Cast<M>(M);
+
+#[cfg(feature = "sim")]
+impl<M: Send + 'static> Load for Cast<M> {
+    fn describe(&self) -> String {
+        std::any::type_name::<M>().to_owned()
+    }
+}
+
+/// A call on its way, with what its caller waits at.
+struct Request<M>(M, Arc<dyn Owed>);
+
+impl<M: Send + 'static> Load for Request<M> {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        format!("call {}", std::any::type_name::<M>())
+    }
 }
 
 /// Schedules the process if a push woke it.
 fn scheduled<M>(process: &Arc<dyn Process>, push: Result<Wake, M>) -> Result<(), M> {
-    if push? == Wake::Schedule {
+    let wake = push?;
+    observe!(process.header().node, |world| world
+        .arrived(process.header().pid));
+    if wake == Wake::Schedule {
         process.header().node.schedule(Arc::clone(process));
     }
     Ok(())

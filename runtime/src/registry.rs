@@ -53,8 +53,27 @@ impl Registry {
         self.0.get(name).map(|entry| *entry)
     }
 
+    /// All names, in their own order, so that what is done with them does not
+    /// depend on the table's.
     pub(crate) fn names(&self) -> Vec<Name> {
-        self.0.iter().map(|entry| entry.key().clone()).collect()
+        let mut names: Vec<Name> = self.0.iter().map(|entry| entry.key().clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// All names and who has them.
+    #[cfg(feature = "sim")]
+    pub(crate) fn entries(&self) -> Vec<(Name, Pid)> {
+        let entry = |entry: dashmap::mapref::multiple::RefMulti<'_, Name, Pid>| {
+            (entry.key().clone(), *entry.value())
+        };
+        self.0.iter().map(entry).collect()
+    }
+
+    /// Whether a process has a name.
+    #[cfg(feature = "sim")]
+    pub(crate) fn holds(&self, pid: Pid) -> bool {
+        self.0.iter().any(|entry| *entry.value() == pid)
     }
 
     pub(crate) fn register(

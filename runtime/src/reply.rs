@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::Node;
+use crate::node::seam::{Load, observe};
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
 use crate::process::cell::Process;
@@ -64,17 +66,27 @@ pub(crate) enum Unanswered {
 
 /// A reply that somebody waits for, whatever its type.
 pub(crate) trait Owed: Send + Sync {
+    /// Who waits.
+    fn caller(&self) -> Pid;
     /// Tells the caller that no reply will come; nothing happens if one came.
     fn refuse(&self, why: Unanswered);
     /// Whether the caller still waits.
     fn is_open(&self) -> bool;
 }
 
-type Answer<T> = Slot<Result<T, CallError>>;
+/// Where a caller waits for its reply.
+struct Answer<T> {
+    slot: Slot<Result<T, CallError>>,
+    caller: Pid,
+}
 
 impl<T: Send> Owed for Answer<T> {
+    fn caller(&self) -> Pid {
+        self.caller
+    }
+
     fn refuse(&self, why: Unanswered) {
-        self.settle(Err(match why {
+        self.slot.settle(Err(match why {
             Unanswered::Down(reason) => CallError::Down(reason),
             Unanswered::Dropped => CallError::NoReply,
             Unanswered::WrongType { expected, offered } => {
@@ -84,7 +96,62 @@ impl<T: Send> Owed for Answer<T> {
     }
 
     fn is_open(&self) -> bool {
-        Slot::is_open(self)
+        self.slot.is_open()
+    }
+}
+
+/// Tells a caller, from the server, that no reply will come.
+pub(crate) fn refuse(server: &Arc<dyn Process>, reply: &Arc<dyn Owed>, why: Unanswered) {
+    let header = server.header();
+    let caller = reply.caller();
+    header
+        .node
+        .transmit(header.pid, caller, reply, why, |reply, why| {
+            reply.refuse(why);
+        });
+}
+
+/// Tells a caller that its server was not there. The request holds the way
+/// back, which must not speak first: it is dropped after that.
+pub(crate) fn refuse_unheard(
+    server: &Arc<dyn Process>,
+    reply: &Arc<dyn Owed>,
+    request: Box<dyn Send>,
+) {
+    let header = server.header();
+    let (caller, unheard) = (reply.caller(), Unheard(request));
+    header
+        .node
+        .transmit(header.pid, caller, reply, unheard, |reply, unheard| {
+            reply.refuse(Unanswered::Down(ExitReason::NoProcess));
+            drop_caught(unheard.0);
+        });
+}
+
+/// A request that nobody took.
+struct Unheard(Box<dyn Send>);
+
+impl Load for Unheard {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        "no such process".to_owned()
+    }
+}
+
+impl Load for Unanswered {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        format!("no reply: {self:?}")
+    }
+}
+
+/// What a server replies.
+struct Value<T>(T);
+
+impl<T: Send + 'static> Load for Value<T> {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        format!("reply {}", std::any::type_name::<T>())
     }
 }
 
@@ -119,24 +186,24 @@ pub struct Reply<T: Send + 'static> {
     /// Taken when the reply was sent.
     answer: Option<Arc<Answer<T>>>,
     server: Arc<dyn Process>,
-    caller: Pid,
 }
 
 impl<T: Send + 'static> Reply<T> {
     /// Answers the call. A caller that has given up gets nothing (law GS-32).
     pub fn send(mut self, value: T) {
         if let Some(answer) = self.answer.take() {
-            let caller = self.caller;
-            Node::transmit_from_here(caller, move || answer.settle(Ok(value)));
+            self.server.header().node.transmit_from_here(
+                answer.caller,
+                &answer,
+                Value(value),
+                |answer, Value(value)| answer.slot.settle(Ok(value)),
+            );
         }
     }
 
     /// Whether nobody waits for this reply any more.
     pub fn is_closed(&self) -> bool {
-        !self
-            .answer
-            .as_ref()
-            .is_some_and(|answer| Slot::is_open(answer))
+        !self.answer.as_ref().is_some_and(|answer| answer.is_open())
     }
 }
 
@@ -150,7 +217,12 @@ impl<T: Send + 'static> Drop for Reply<T> {
         if current::is(&self.server) {
             self.server.header().owner.lock().unanswered.push(answer);
         } else {
-            answer.refuse(Unanswered::Dropped);
+            self.server.header().node.transmit_from_here(
+                answer.caller,
+                &answer,
+                Unanswered::Dropped,
+                |answer, why| answer.refuse(why),
+            );
         }
     }
 }
@@ -158,7 +230,7 @@ impl<T: Send + 'static> Drop for Reply<T> {
 impl<T: Send + 'static> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
-            .field("caller", &self.caller)
+            .field("caller", &self.answer.as_ref().map(|answer| answer.caller))
             .finish()
     }
 }
@@ -232,19 +304,19 @@ where
             return Err(CallError::CallingSelf);
         }
         let caller = server.header().node.sender();
-        let answer = Arc::new(Answer::new());
+        let answer = Arc::new(Answer {
+            slot: Slot::new(),
+            caller,
+        });
         let reply = Reply {
             answer: Some(Arc::clone(&answer)),
             server: Arc::clone(&server),
-            caller,
         };
         let message = request(reply);
-        self.server.push_call(
-            &server,
-            caller,
-            message,
-            Arc::clone(&answer) as Arc<dyn Owed>,
-        );
+        let owed = Arc::clone(&answer) as Arc<dyn Owed>;
+        observe!(server.header().node, |world| world
+            .called(server.header().pid, &owed));
+        self.server.push_call(&server, caller, message, owed);
         let node = Node::from_inner(Arc::clone(&server.header().node));
         let deadline = self.timeout.map(|timeout| node.sleep(timeout));
         self.state = State::Waiting { answer, deadline };
@@ -275,7 +347,7 @@ where
         let State::Waiting { answer, deadline } = &mut self.state else {
             return Poll::Pending;
         };
-        if let Poll::Ready(result) = answer.poll(cx) {
+        if let Poll::Ready(result) = answer.slot.poll(cx) {
             self.state = State::Over;
             return Poll::Ready(result);
         }
@@ -287,7 +359,7 @@ where
         }
         // A reply that came while the deadline was looked at still counts
         // (law GS-27).
-        let result = answer.close().unwrap_or(Err(CallError::TimedOut));
+        let result = answer.slot.close().unwrap_or(Err(CallError::TimedOut));
         self.state = State::Over;
         Poll::Ready(result)
     }
@@ -296,7 +368,7 @@ where
 impl<M: Send + 'static, T: Send + 'static, F> Drop for Call<M, T, F> {
     fn drop(&mut self) {
         if let State::Waiting { answer, .. } = &self.state {
-            drop(answer.close());
+            drop(answer.slot.close());
         }
     }
 }
@@ -311,6 +383,8 @@ impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<M, T, F> {
 
 /// Whether the current process must not go on.
 pub(crate) fn stopped() -> bool {
+    #[cfg(feature = "sim")]
+    crate::sim::await_point();
     // The look must not run anything of the user's, so it does not drain.
     let quiet = current::with(|process| {
         !process.is_signalled() && process.header().owner.lock().fate.is_none()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
+use crate::node::seam::Load;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::info::ProcessInfo;
 use crate::slot::Slot;
@@ -32,9 +33,29 @@ pub(crate) enum Signal {
     /// A monitored process ended.
     Down(Down),
     /// Somebody asks how the receiver is.
-    Query(Arc<Slot<Option<ProcessInfo>>>),
+    Query {
+        asker: Pid,
+        answer: Arc<Slot<Option<ProcessInfo>>>,
+    },
     /// An order to a behaviour.
     System(System),
+}
+
+impl Load for Signal {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        match self {
+            Self::Exit { exit, cause } => format!("exit ({cause:?}) {}", exit.reason),
+            Self::Link { .. } => "link".to_owned(),
+            Self::Unlink { number, .. } => format!("unlink #{number}"),
+            Self::UnlinkAck { number, .. } => format!("unlinked #{number}"),
+            Self::Monitor { reference, .. } => format!("monitor {reference:?}"),
+            Self::Demonitor { reference } => format!("demonitor {reference:?}"),
+            Self::Down(down) => format!("down {:?} {}", down.reference, down.reason),
+            Self::Query { .. } => "process info".to_owned(),
+            Self::System(order) => format!("{order:?}"),
+        }
+    }
 }
 
 /// What made an exit signal.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::name::Name;
+use crate::node::seam::observe;
 use crate::node::{Node, NodeInner};
 use crate::pid::{MonitorRef, Pid};
 use crate::process::cell::{Cell, Header, Process, ProcessOutput, Registration, Seat};
@@ -150,13 +151,17 @@ impl SpawnOptions {
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// See [`SpawnError`]. A simulation has no threads.
     pub fn spawn_thread<M, B, T>(self, body: B) -> Result<Spawned<M>, SpawnError>
     where
         M: Send + 'static,
         B: FnOnce(ThreadContext<M>) -> T + Send + 'static,
         T: ProcessOutput + Send + 'static,
     {
+        #[cfg(feature = "sim")]
+        if self.node.inner().world.is_some() {
+            return Err(SpawnError::Thread(std::io::ErrorKind::Unsupported));
+        }
         let (bell, rung) = thread::bell();
         let call = {
             let rung = rung.clone();
@@ -205,6 +210,7 @@ impl SpawnOptions {
             take_back(&process, monitor);
             return Err(SpawnError::Stopped);
         }
+        observe!(node, |world| world.spawned(&process));
         Ok(Born {
             process,
             monitor,
@@ -236,6 +242,7 @@ impl SpawnOptions {
                 .watchers
                 .insert(reference, Watcher::Process { name: None });
             owner.monitors.insert(reference, pid);
+            observe!(header.node, |world| world.monitored(reference, pid));
             reference
         })
     }
@@ -249,6 +256,7 @@ fn take_back(process: &Arc<dyn Process>, monitor: Option<MonitorRef>) {
         owner.links.on_exit(header.pid);
         if let Some(reference) = monitor {
             owner.monitors.remove(&reference);
+            observe!(header.node, |world| world.demonitored(reference));
         }
     }
     NodeInner::end_abandoned(process);

@@ -33,7 +33,7 @@ pub(crate) fn run(process: Arc<dyn Process>, rung: Receiver<()>) -> std::io::Res
     let node = Arc::clone(&process.header().node);
     let name = format!("resurgam {}", process.header().pid);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        let _context = node.runtime.enter();
+        let _context = node.runtime.as_ref().map(tokio::runtime::Handle::enter);
         // The body runs to its end within this turn; in between it takes the
         // pauses of `ThreadContext`.
         body::turn(&process);

@@ -120,6 +120,9 @@ impl Timers {
                 push_out();
             }
             Clock::System => {}
+            // The simulation looks by itself.
+            #[cfg(feature = "sim")]
+            Clock::Virtual(_) => {}
         }
         timer
     }
@@ -170,6 +173,24 @@ impl Timers {
     pub(crate) fn fire(&self, now: Instant) {
         while let Some(timer) = self.next_due(now) {
             timer.action.perform();
+        }
+    }
+
+    /// Performs the one that is due first.
+    #[cfg(feature = "sim")]
+    pub(crate) fn fire_first(&self, now: Instant) {
+        if let Some(timer) = self.next_due(now) {
+            timer.action.perform();
+        }
+    }
+
+    /// Lets the one that is due first be due later.
+    #[cfg(feature = "sim")]
+    pub(crate) fn postpone_first(&self, to: Instant) {
+        let mut state = self.state.lock();
+        if let Some(((_, number), key)) = state.due.pop_first() {
+            state.timers[key].deadline = to;
+            state.due.insert((to, number), key);
         }
     }
 

@@ -12,7 +12,7 @@ use resurgam::{
 use crate::signals::{
     Drops, Flag, busy, give_way, next_down, next_exit, next_user, obedient, pid_of,
 };
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{idle, run, run_on_threads, run_with_clock};
 
 /// How a process ends that has this body.
 async fn end_of<O: ProcessOutput + Send + 'static>(
@@ -116,7 +116,7 @@ fn panic_anywhere_in_a_process_is_its_reason() {
             panic!("here");
         }
     }
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let in_call = |_: Context<()>| -> std::future::Ready<()> { panic!("here") };
         check(spawn(in_call).unwrap().join().await);
         let later = spawn(|_: Context<()>| async {
@@ -160,7 +160,7 @@ fn place_of_a_caught_panic_is_not_taken_for_another() {
 /// 111 and 301: a thread's worth of actors stopped in silence).
 #[test]
 fn panic_leaves_the_other_processes_alone() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let others: Vec<_> = (0..20).map(|_| spawn(busy).unwrap()).collect();
         for _ in 0..5 {
             let fails = spawn(|_: Context<()>| async { panic!("expected") }).unwrap();
@@ -176,7 +176,7 @@ fn panic_leaves_the_other_processes_alone() {
 /// was sent, and not where the stack of a thread is unwound by it.
 #[test]
 fn exit_signal_cannot_be_caught() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let survived = Flag::default();
         let flag = survived.clone();
         let stubborn = move |mut ctx: ThreadContext<()>| {
@@ -315,7 +315,7 @@ fn process_that_raises_kill_itself_ends_with_kill() {
 /// EXIT-14: trapped it is a message, else it ends the partner as `kill`.
 #[test]
 fn kill_along_a_link_is_an_exit_like_any_other() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let child = spawn_link(obedient).unwrap();
         let pid = pid_of(&child);
@@ -343,7 +343,7 @@ async fn linked_to(pid: Pid) -> (ProcessRef<()>, Pid) {
 /// EXIT-15: along chains of any length, whichever end the kill is at.
 #[test]
 fn killed_stays_killed_along_a_chain() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for length in 1..=10 {
             for victim in [0, length / 2, length - 1] {
                 let mut chain: Vec<(ProcessRef<()>, Pid)> = vec![waiting()];
@@ -454,7 +454,7 @@ fn all_who_watch_see_the_same_reason() {
 /// end leaves the links alone.
 #[test]
 fn graceful_ends_but_normal_ones_end_the_links() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for (reason, graceful) in [
             (ExitReason::Normal, true),
             (ExitReason::Shutdown, true),
@@ -521,7 +521,7 @@ fn destructors_run_once_however_a_process_ends() {
 #[test]
 fn normal_end_of_many_is_told_once_each() {
     const COUNT: usize = 2_000;
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let mut children: Vec<_> = (0..COUNT)
             .map(|_| pid_of(&spawn_link(|_: Context<()>| async {}).unwrap()))

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::scheduler::{many, one_thread, soon, two_workers};
 use crate::shutdown::{Counted, Drops};
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{idle, run, run_on_threads, run_with_clock};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -42,7 +42,7 @@ fn panic_message(reason: &ExitReason) -> &str {
 /// and its timers are gone, and nobody else is touched.
 #[test]
 fn a_panic_is_an_exit_like_any_other() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let bystander = spawn(idle).unwrap();
         let options = spawn_options().name("panics").link().monitor();
@@ -82,7 +82,7 @@ fn a_panic_is_an_exit_like_any_other() {
 #[test]
 fn a_panic_may_carry_anything() {
     fn check(payload: impl Fn() + Copy + Send + Sync + 'static, message: &'static str) {
-        run(move |_: Context<()>| async move {
+        run_on_threads(move |_: Context<()>| async move {
             let panics = spawn(move |_: Context<()>| async move { payload() });
             let reason = soon(panics.unwrap().join()).await;
             assert_eq!(panic_message(&reason), message);
@@ -142,7 +142,7 @@ impl GenServer for Starts {
 /// free, nobody is linked to it, and there is no message about it.
 #[test]
 fn a_panic_in_init_leaves_no_half_started_server() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         for _ in 0..100 {
             let init: Init = Box::new(|| async { panic!("in init") }.boxed());
@@ -163,7 +163,7 @@ fn a_panic_in_init_leaves_no_half_started_server() {
 /// Fault 3: who monitors a server that panics in `init` is told once.
 #[test]
 fn a_panic_in_init_is_told_to_a_monitor_once() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         let (go, gone) = oneshot::channel::<()>();
         let init: Init = Box::new(|| {
             async {
@@ -195,7 +195,7 @@ fn a_panic_in_init_is_told_to_a_monitor_once() {
 /// along; the name is free.
 #[test]
 fn a_starter_that_is_killed_takes_the_half_started_server_along() {
-    run(|_: Context<()>| async move {
+    run_on_threads(|_: Context<()>| async move {
         for n in 0..50 {
             let (running, runs) = oneshot::channel::<()>();
             let (held, gone) = oneshot::channel::<()>();
@@ -524,7 +524,7 @@ async fn be_witness(mut ctx: Context<Ping>) {
 /// Has it done by the destructor of a value, at every place where a value can
 /// be dropped.
 fn check_everywhere(deeds: &'static [Deed]) {
-    run(move |_: Context<()>| async move {
+    run_on_threads(move |_: Context<()>| async move {
         let witness = spawn(be_witness).unwrap();
         for &deed in deeds {
             for place in Place::ALL {
@@ -614,7 +614,7 @@ fn what_a_destructor_does_for_a_dying_process_is_undone() {
         }
     }
 
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let me = ctx.pid();
         let victim = spawn(|_: Context<Late>| pending::<()>()).unwrap();
@@ -673,7 +673,7 @@ fn an_exit_term_may_panic_when_it_is_shown() {
         }
     }
 
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let (shy, reference) =
             spawn_monitor(|_: Context<()>| async { ExitReason::custom(Shy) }).unwrap();
@@ -692,7 +692,7 @@ fn an_exit_term_may_panic_when_it_is_shown() {
 /// without recursion.
 #[test]
 fn a_long_chain_of_links_falls_to_its_end() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let me = ctx.self_ref();
         let length = many(1_000_000, 100_000);
@@ -724,7 +724,7 @@ fn a_long_chain_of_links_falls_to_its_end() {
 /// all of them along.
 #[test]
 fn an_exit_storm_is_told_once_each() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let crowd = many(100_000, 10_000);
         let hub = spawn(move |mut ctx: Context<()>| async move {
             trap_exit(true);
@@ -762,7 +762,7 @@ fn an_exit_storm_is_told_once_each() {
 /// with it; each comes once and in order.
 #[test]
 fn a_dropped_receive_loses_no_message() {
-    run(|mut ctx: Context<u32>| async move {
+    run_on_threads(|mut ctx: Context<u32>| async move {
         let total = many(50_000, 5_000) as u32;
         let me = ctx.self_ref();
         spawn(move |_: Context<()>| async move {
@@ -802,7 +802,7 @@ fn a_dropped_receive_loses_no_message() {
 /// nothing behind, and what belongs to them comes to nobody.
 #[test]
 fn what_is_dropped_in_an_await_leaves_nothing_behind() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let node = ctx.node();
         let server = spawn(|mut ctx: Context<Reply<()>>| async move {
@@ -876,7 +876,7 @@ enum Victim {
 /// answered twice.
 #[test]
 fn a_kill_in_a_call_gives_one_outcome() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         for n in 0..many(3_000, 400) {
             let victim = [Victim::Server, Victim::Caller, Victim::Both][n % 3];
             let server = spawn(|mut ctx: Context<Reply<u8>>| async move {
@@ -930,7 +930,7 @@ fn a_kill_in_a_call_gives_one_outcome() {
 /// that owes them is killed: unread, kept, or with another process.
 #[test]
 fn every_caller_of_a_killed_server_is_told() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let keeper = spawn(|mut ctx: Context<Reply<()>>| async move {
             let mut kept = Vec::new();
             loop {
@@ -1001,7 +1001,7 @@ fn a_kill_drops_the_future_where_it_waits() {
         unreachable!("killed before");
     }
 
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for wait in 0..8 {
             let heedless = spawn(|_: Context<()>| pending::<()>()).unwrap();
             let (says, said) = mpsc::channel();
@@ -1024,7 +1024,7 @@ fn a_kill_drops_the_future_where_it_waits() {
 /// name free.
 #[test]
 fn a_name_is_free_before_anybody_is_told() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         for n in 0..many(4_000, 400) {
             let options = spawn_options().name("held").link().monitor();
@@ -1062,7 +1062,7 @@ fn a_name_is_free_before_anybody_is_told() {
 /// finds it gone.
 #[test]
 fn who_joins_finds_the_process_gone() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let node = ctx.node();
         for n in 0..many(20_000, 3_000) {
             let victim = spawn(idle).unwrap();
@@ -1114,7 +1114,7 @@ fn a_full_node_refuses_a_process_and_goes_on() {
 /// used from other threads; after the end it does nothing.
 #[test]
 fn a_waker_may_be_used_by_anybody_for_ever() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let polls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&polls);
         let (give, given) = oneshot::channel();
@@ -1176,7 +1176,7 @@ fn a_waker_may_be_used_by_anybody_for_ever() {
 /// they give it.
 #[test]
 fn a_receive_works_inside_combinators() {
-    run(|mut ctx: Context<u32>| async move {
+    run_on_threads(|mut ctx: Context<u32>| async move {
         let me = ctx.self_ref();
         for n in 0..many(2_000, 200) as u32 {
             let to = me.clone();
@@ -1233,7 +1233,7 @@ fn poll_alarmed<F: Future + Unpin>(future: &mut F) {
 /// wakes it nor the node: all others who wait are told.
 #[test]
 fn a_waker_may_panic() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         for _ in 0..3 {
             // At a join, beside others; and at a call.
             let target = spawn(|mut ctx: Context<Reply<()>>| async move {
@@ -1272,7 +1272,7 @@ fn a_waker_may_panic() {
 /// Fault 44: the same at a receive of the process's own.
 #[test]
 fn a_waker_may_panic_at_a_receive() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         for _ in 0..3 {
             let (waits, waiting) = oneshot::channel();
             let receiver = spawn(|mut ctx: Context<u8>| async move {

@@ -16,7 +16,7 @@ use resurgam::{
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{idle, run, run_on_threads, run_with_clock};
 
 const MS: Duration = Duration::from_millis(1);
 const NS: Duration = Duration::from_nanos(1);
@@ -394,7 +394,7 @@ fn name_of_a_failed_start_is_free() {
 /// GS-08: and the holder of the name is left alone.
 #[test]
 fn taken_name_is_told_and_init_does_not_run() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let log = Log::default();
         register("name", self_pid()).unwrap();
@@ -598,7 +598,7 @@ fn ends_by_order() -> [End; 4] {
 /// GS-24: the server ends before it has read the request.
 #[test]
 fn call_in_the_mailbox_is_told_of_the_end() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for (end, reason) in ends_by_order() {
             let server = start(&Log::default()).await;
             let release = hold_up(&server);
@@ -1412,7 +1412,7 @@ async fn family(log: &Log) -> (ProcessRef<Parental>, ServerRef<Probe>) {
 /// first, and it does not matter whether the parent has a name.
 #[test]
 fn trapping_server_ends_with_its_parent() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let reasons = [
             ExitReason::Normal,
             ExitReason::Shutdown,
@@ -1440,7 +1440,7 @@ fn trapping_server_ends_with_its_parent() {
 /// GS-71, GS-73: it goes without a word; a normal end it does not notice.
 #[test]
 fn server_that_does_not_trap_outlives_a_normal_end_of_its_parent() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let log = Log::default();
         let (parent, server) = family(&log).await;
         parent.cast(Parental::End(ExitReason::Normal));
@@ -1460,7 +1460,7 @@ fn server_that_does_not_trap_outlives_a_normal_end_of_its_parent() {
 /// started without a link has no parent.
 #[test]
 fn exit_of_a_stranger_is_an_info() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let log = Log::default();
         let server = start(&log).await;
         server.call(trap).await.unwrap();
@@ -1641,7 +1641,7 @@ fn order_to_stop_stands() {
 /// PLIB-15
 #[test]
 fn server_that_ends_by_itself_as_told_was_stopped() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let server = start(&Log::default()).await;
         let release = hold_up(&server);
         server.cast(stop(ExitReason::Shutdown));
@@ -1656,7 +1656,7 @@ fn server_that_ends_by_itself_as_told_was_stopped() {
 /// is told that nobody is there.
 #[test]
 fn stop_races_with_the_end() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for _ in 0..ROUNDS {
             let server = start(&Log::default()).await;
             let other = server.clone();

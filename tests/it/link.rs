@@ -13,7 +13,7 @@ use crate::signals::{
     Dice, Drops, busy, give_way, give_way_times, links_of, next_down, next_exit, next_user,
     obedient, pid_of,
 };
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// LINK-01: either end may make it, and either may take it back.
 #[test]
@@ -171,7 +171,7 @@ fn old_link_has_no_effect_after_unlink() {
 /// LINK-08.
 #[test]
 fn exit_that_came_before_the_unlink_stays_and_can_be_flushed() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         for flushed in [false, true] {
             let children = [ExitReason::custom(1), ExitReason::custom(2)].map(|reason| {
@@ -215,7 +215,7 @@ async fn has_exited<M: Send + 'static>(process: &ProcessRef<M>) {
 /// LINK-09: one look after the unlink finds the exit, or it never comes.
 #[test]
 fn no_late_exit_after_kill_and_unlink() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let mut found = 0;
         for round in 0..3_000 {
@@ -303,7 +303,7 @@ async fn fighter(mut ctx: Context<End>, seed: u64) {
 /// act accordingly. (Kameo 220: two that linked each other locked each other.)
 #[test]
 fn both_ends_agree_whatever_they_did_at_once() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let mut linked = 0;
         for round in 0..500 {
             let [a, b] = [2 * round, 2 * round + 1].map(|seed| {
@@ -346,7 +346,7 @@ fn both_ends_agree_whatever_they_did_at_once() {
 #[test]
 fn both_ends_agree_after_signals_that_crossed() {
     const ROUNDS: u64 = 1_000;
-    run(|mut ctx: Context<Vec<bool>>| async move {
+    run_on_threads(|mut ctx: Context<Vec<bool>>| async move {
         let barrier = Arc::new(Barrier::new(2));
         let ends = [1, 2].map(|seed| {
             let (me, barrier) = (ctx.self_ref(), Arc::clone(&barrier));
@@ -392,7 +392,7 @@ fn both_ends_agree_after_signals_that_crossed() {
 /// and no link to the dead.
 #[test]
 fn death_in_the_midst_leaves_no_half_link() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..500 {
             let [a, b] = [2 * round, 2 * round + 1].map(|seed| {
                 let fights = move |ctx: Context<End>| fighter(ctx, seed);
@@ -452,7 +452,7 @@ fn link_made_in_the_last_destructor_is_no_link_to_the_dead() {
             drop(self.1.guard());
         }
     }
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let other = pid_of(&spawn_options().trap_exit().spawn(idle).unwrap().process);
         let drops = Drops::default();
         let late = LinksLate(other, drops.clone());
@@ -539,7 +539,7 @@ fn link_to_one_that_unlinked_and_died_is_noproc() {
 /// also if there was no turn in between.
 #[test]
 fn link_to_one_that_is_known_to_be_dead_is_noproc() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let me = ctx.pid();
         for _ in 0..50 {
@@ -572,7 +572,7 @@ fn link_to_one_that_is_known_to_be_dead_is_noproc() {
 #[test]
 fn abnormal_death_reaches_all_links() {
     const COUNT: usize = 20_000;
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let drops = Drops::default();
         let (is_ready, ready) = oneshot::channel();
         let guards: Vec<_> = (0..COUNT).map(|_| drops.guard()).collect();
@@ -605,7 +605,7 @@ fn abnormal_death_reaches_all_links() {
 #[test]
 fn long_chain_dies_to_its_end() {
     const COUNT: usize = 100_000;
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         let drops = Drops::default();
         let me = ctx.self_ref();
         let first = spawn(idle).unwrap();

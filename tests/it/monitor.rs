@@ -8,7 +8,7 @@ use resurgam::{
     self_pid, spawn, spawn_options, trap_exit, unlink, unregister, whereis,
 };
 
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// How often a race is run.
 const ROUNDS: usize = 300;
@@ -59,7 +59,7 @@ async fn info(pid: Pid) -> ProcessInfo {
 /// MON-01, MON-14: the watched lives on, and is watched by nobody then.
 #[test]
 fn end_of_a_watcher_leaves_the_watched_alone() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let watched = spawn_idle();
         let watcher = spawn(move |mut ctx: Context<Reply<MonitorRef>>| async move {
             while let Message::User(reply) = ctx.receive().await {
@@ -125,7 +125,7 @@ fn down_tells_the_name_only_if_a_name_was_watched() {
 /// MON-04: as a message like any other, behind what came before.
 #[test]
 fn monitoring_nobody_brings_noproc() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         let dead = dead().await;
         ctx.self_ref().cast(());
         let expected = [
@@ -259,7 +259,7 @@ fn demonitor_of_a_strangers_monitor_does_nothing() {
 /// MON-10, MON-13: it is in the mailbox or never comes, as the answer says.
 #[test]
 fn demonitor_races_with_the_end() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         for round in 0..ROUNDS {
             let watched = spawn_options().spawn_thread(|mut ctx: ThreadContext<()>| {
                 ctx.receive();
@@ -291,7 +291,7 @@ fn demonitor_races_with_the_end() {
 /// MON-16: and the name can be had at once.
 #[test]
 fn name_is_free_when_its_down_comes() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         for _ in 0..ROUNDS {
             let watched = spawn_options()
                 .name("name")
@@ -387,7 +387,7 @@ async fn clash(one: Deed, other: Deed) -> [ExitReason; 2] {
 /// MON-17: no `Down` is lost and none comes twice.
 #[test]
 fn two_that_watch_each_other_may_end_at_once() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let pairs = Deed::ALL
             .iter()
             .flat_map(|one| Deed::ALL.map(|other| (*one, other)));

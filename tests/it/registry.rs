@@ -9,7 +9,7 @@ use resurgam::{
     self_pid, send, spawn, spawn_options, trap_exit, unregister, whereis,
 };
 
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// How often a race is run.
 const ROUNDS: usize = 300;
@@ -122,7 +122,7 @@ fn unknown_name_is_nobodys() {
 /// REG-06, SIG-12: for a link, a monitor and a join alike, whatever the end.
 #[test]
 fn name_is_free_when_anyone_is_told_of_the_end() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let ends: [fn(ThreadContext<()>); 3] = [
             |mut ctx| drop(ctx.receive()),
@@ -198,7 +198,7 @@ fn killed_owner_is_replaced_at_once() {
 /// REG-08: however registration races with the end of its process.
 #[test]
 fn name_never_means_a_dead_process() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..ROUNDS {
             let owner = spawn_options().spawn_thread(|mut ctx: ThreadContext<()>| {
                 ctx.receive();
@@ -225,7 +225,7 @@ fn name_never_means_a_dead_process() {
 /// sees one of the two or nobody.
 #[test]
 fn name_never_has_two_owners() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let over = Arc::new(AtomicBool::new(false));
         let wants_name = |over: Arc<AtomicBool>| {
             move |ctx: ThreadContext<()>| {

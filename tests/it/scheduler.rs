@@ -14,7 +14,7 @@ use resurgam::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::run;
+use crate::support::run_on_threads;
 
 /// A runtime of one thread.
 pub(crate) fn one_thread() -> Runtime {
@@ -78,7 +78,7 @@ fn check_others_get_on<F>(hog: impl Fn(Context<()>) -> F + Copy + Send + 'static
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    run(move |_: Context<()>| async move {
+    run_on_threads(move |_: Context<()>| async move {
         // As many as there are workers, and one more.
         let hogs: Vec<_> = (0..3).map(|_| spawn(hog).unwrap()).collect();
         let server = spawn(echo).unwrap();
@@ -178,7 +178,7 @@ fn a_process_that_spends_tokios_budget_starves_nobody() {
 /// Fault 24: many processes that each spend Tokio's budget all come to an end.
 #[test]
 fn processes_that_share_tokios_budget_all_come_to_their_end() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let spender = |_: Context<()>| async {
             let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
             for _ in 0..500 {
@@ -249,7 +249,7 @@ async fn blocks_until_answered(node: &Node, others: usize) {
 /// inside a process as in any task.
 #[test]
 fn tokio_works_inside_processes() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -302,7 +302,7 @@ fn check_receive_beside<F>(look: impl Fn(Pid) -> F + Copy + Send + Sync + 'stati
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    run(move |_: Context<()>| async move {
+    run_on_threads(move |_: Context<()>| async move {
         let idle = spawn(crate::support::idle).unwrap();
         let target = idle.pid().unwrap();
         for mail in [Mail::Message, Mail::Exit] {
@@ -343,7 +343,7 @@ fn mail_that_is_found_beside_a_receive_wakes_it() {
 /// Fault 24: the same where the combinator has wakers of its own.
 #[test]
 fn mail_that_is_found_beside_a_receive_in_a_combinator_wakes_it() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let receiver = spawn(|mut ctx: Context<u8>| async move {
             let me = ctx.self_ref();
             let beside = async move {
@@ -364,7 +364,7 @@ fn mail_that_is_found_beside_a_receive_in_a_combinator_wakes_it() {
 /// message or the notice of a death, at whatever moment it comes.
 #[test]
 fn a_receive_with_a_time_out_misses_nothing() {
-    run(|mut ctx: Context<u32>| async move {
+    run_on_threads(|mut ctx: Context<u32>| async move {
         trap_exit(true);
         let me = ctx.self_ref();
         for n in 0..many(20_000, 2_000) as u32 {
@@ -426,7 +426,7 @@ impl GenServer for Drain {
 /// is not a moment without mail, so no time-out comes of it.
 #[test]
 fn giving_way_is_no_time_out() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let server = Drain::start(()).await.unwrap();
         server.cast(Order::Fill(1000));
         assert_eq!(soon(server.join()).await, ExitReason::custom(1000_usize));
@@ -452,7 +452,7 @@ fn many_pairs_play_to_their_end() {
         }
     }
 
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let pairs = many(50_000, 4_000);
         let players: Vec<_> = (0..2 * pairs).map(|_| spawn(play).unwrap()).collect();
         for pair in players.chunks(2) {
@@ -498,7 +498,7 @@ fn no_wake_up_from_a_foreign_thread_is_lost() {
 /// sender's order (law SIG-01).
 #[test]
 fn one_receiver_gets_all_of_many_senders() {
-    run(|mut ctx: Context<(usize, u32)>| async move {
+    run_on_threads(|mut ctx: Context<(usize, u32)>| async move {
         const SENDERS: usize = 20;
         let each = many(20_000, 1_000) as u32;
         for sender in 0..SENDERS {
@@ -528,7 +528,7 @@ fn one_receiver_gets_all_of_many_senders() {
 /// plain task and by a blocking thread alike.
 #[test]
 fn a_sleeping_node_is_woken_from_everywhere() {
-    run(|mut ctx: Context<u8>| async move {
+    run_on_threads(|mut ctx: Context<u8>| async move {
         let me = ctx.self_ref();
         for _ in 0..many(1_000, 100) {
             resurgam::send_after(Duration::ZERO, ctx.pid(), 1_u8);

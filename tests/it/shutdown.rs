@@ -16,7 +16,7 @@ use resurgam::{
 use tokio::runtime::Runtime;
 
 use crate::scheduler::{many, one_thread, soon, soon_here, two_workers};
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// Long enough for whatever ends by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -315,7 +315,7 @@ fn a_stop_that_was_given_up_can_be_done_again() {
 /// changes nothing. It may stop another node.
 #[test]
 fn a_stop_from_inside_is_an_error() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let node = ctx.node();
         assert_eq!(node.stop(GRACE).await, Err(StopError::CalledFromInside));
         assert!(!node.is_stopped());

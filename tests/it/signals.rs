@@ -18,7 +18,7 @@ use resurgam::{
     spawn_options, trap_exit, unlink, unregister, whereis,
 };
 
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{idle, run, run_on_threads, run_with_clock};
 
 /// Returns to the scheduler once.
 pub(crate) async fn give_way() {
@@ -275,7 +275,7 @@ fn last_messages_come_before_the_notice_of_the_end() {
 /// SIG-05: what was sent before may be handled, what was sent after is not.
 #[test]
 fn messages_sent_after_an_exit_signal_are_never_handled() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..2_000 {
             let last = Arc::new(AtomicU32::new(0));
             let handled = Arc::clone(&last);
@@ -345,7 +345,7 @@ fn message_after_a_kill_in_the_midst_of_a_receive_is_not_handled() {
 /// SIG-05, on a thread, which looks into its mailbox without a pause.
 #[test]
 fn thread_never_handles_messages_sent_after_an_exit_signal() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..200 {
             let last = Arc::new(AtomicU32::new(0));
             let handled = Arc::clone(&last);
@@ -369,7 +369,7 @@ fn thread_never_handles_messages_sent_after_an_exit_signal() {
 /// SIG-06: also if the second one is a kill, and whatever the victim is doing.
 #[test]
 fn first_of_two_exit_signals_decides() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for victim in [idle_one, busy_one, newborn_one, thread_one] {
             for second in [ExitReason::Kill, ExitReason::custom(2), ExitReason::Normal] {
                 let victim = victim().await;
@@ -448,7 +448,7 @@ fn sending_to_an_unknown_name_is_an_error() {
 /// the scheduler, and not beyond; its destructors run.
 #[test]
 fn killed_process_is_stopped_at_its_next_await_point() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let (drops, before, after) = (Drops::default(), Flag::default(), Flag::default());
         let (killed, wait) = std::sync::mpsc::channel::<()>();
         let (started, start) = oneshot::channel();
@@ -500,7 +500,7 @@ fn killed_process_is_dropped_wherever_it_waits() {
 /// doing.
 #[test]
 fn killed_process_is_not_alive_to_its_killer() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..600 {
             for victim in [idle_one, busy_one, newborn_one] {
                 let victim = pid_of(&victim().await);
@@ -628,7 +628,7 @@ fn name_and_resources_are_gone_before_the_end_is_told() {
 /// SIG-14: questions to many at once; each gets its own answer.
 #[test]
 fn answers_belong_to_their_questions() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let living: Vec<_> = (0..50).map(|_| pid_of(&spawn(busy).unwrap())).collect();
         let dead: Vec<_> = (0..50).map(|_| pid_of(&spawn(busy).unwrap())).collect();
         dead.iter().copied().for_each(kill);
@@ -700,7 +700,7 @@ where
 /// signal ends with the reason of that.
 #[test]
 fn exit_signal_to_oneself_counts_even_if_the_body_ends_at_once() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let reason = |process: ProcessRef<()>| async move { process.join().await };
         let shut_down = || exit(self_pid(), ExitReason::Shutdown);
         let returns = spawn(move |_: Context<()>| async move { shut_down() }).unwrap();
@@ -851,7 +851,7 @@ fn links_are_served_first(
             }
         })
     };
-    run(move |_: Context<()>| async move {
+    run_on_threads(move |_: Context<()>| async move {
         for round in 0..20 {
             let (ready, is_ready) = oneshot::channel();
             let victim = victim(ready).unwrap();
@@ -883,7 +883,7 @@ fn exit_comes_before_down(ctx: &mut ThreadContext<()>) -> bool {
 /// SIG-17: what a supervisor relies on when it stops a child.
 #[test]
 fn exit_of_a_link_can_be_flushed_once_the_process_is_joined() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         for round in 0..1_000 {
             let child = spawn_options().link().spawn(busy).unwrap().process;
@@ -903,7 +903,7 @@ fn exit_of_a_link_can_be_flushed_once_the_process_is_joined() {
 #[test]
 fn mailbox_takes_any_number_of_messages() {
     const COUNT: u32 = 200_000;
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let receiver = spawn(|mut ctx: Context<u32>| async move {
             ctx.receive_timeout(Duration::ZERO).await;
             let mut seen = Vec::new();
@@ -926,7 +926,7 @@ fn mailbox_takes_any_number_of_messages() {
 #[test]
 fn signals_reach_a_process_with_a_full_mailbox() {
     const COUNT: u32 = 50_000;
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let deaf = spawn(|_: Context<u32>| std::future::pending::<()>()).unwrap();
         (0..COUNT).for_each(|number| deaf.cast(number));
         kill(pid_of(&deaf));
@@ -1016,7 +1016,7 @@ fn each_receive_has_its_own_timeout() {
 /// MSG-08: each is dropped once, those that come later too, and nobody is told.
 #[test]
 fn messages_left_at_death_are_dropped() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         let drops = Drops::default();
         let victim = spawn(|_: Context<DropGuard>| std::future::pending::<()>()).unwrap();
         (0..10).for_each(|_| victim.cast(drops.guard()));

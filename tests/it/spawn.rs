@@ -13,7 +13,7 @@ use resurgam::{
 use crate::signals::{
     Dice, Drops, Flag, give_way, give_way_times, next_down, next_exit, next_user, obedient, pid_of,
 };
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// SPAWN-01: whether it fails in the call of the body or in its future.
 #[test]
@@ -64,7 +64,7 @@ fn reason_of_an_instant_death_is_told() {
 /// SPAWN-02, SPAWN-03: and on a thread.
 #[test]
 fn reason_of_an_instant_death_on_a_thread_is_told() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         for round in 0..50 {
             let both = spawn_options().link().monitor();
@@ -131,7 +131,7 @@ async fn others_alive() -> usize {
 /// SPAWN-06: wherever the end of the parent hits it.
 #[test]
 fn no_linked_child_survives_a_parent_that_dies_while_spawning() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..1_000 {
             let mut dice = Dice::new(round);
             let burst = dice.roll(4);
@@ -196,7 +196,7 @@ fn linked_child_dies_of_what_the_parent_died_of() {
 /// SPAWN-06: parents and children on threads.
 #[test]
 fn no_linked_child_survives_a_thread_that_dies_while_spawning() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..50 {
             let parent = |mut ctx: ThreadContext<()>| -> () {
                 loop {
@@ -253,7 +253,7 @@ impl Drop for SpawnsLate {
 /// SPAWN-06: what a destructor spawns is linked to a process that dies.
 #[test]
 fn no_linked_child_of_a_destructor_survives() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let dropped = Arc::<AtomicBool>::default();
         let late = SpawnsLate(Arc::clone(&dropped));
         let in_body = spawn(move |ctx: Context<()>| async move {
@@ -282,7 +282,7 @@ fn no_linked_child_of_a_destructor_survives() {
 /// nobody has read.
 #[test]
 fn no_linked_child_of_the_last_destructor_survives() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let dropped = Arc::<AtomicBool>::default();
         let late = SpawnsLate(Arc::clone(&dropped));
         let dying = spawn(move |ctx: Context<()>| async move {
@@ -349,7 +349,7 @@ fn newborn_has_nothing_that_was_not_asked_for() {
 /// SPAWN-10: a stale pid reaches nobody (kameo 392: or the wrong one).
 #[test]
 fn pids_are_not_used_again() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         let mut seen = HashSet::new();
         let first = spawn(|_: Context<u32>| async {}).unwrap();
         first.join().await;
@@ -376,7 +376,7 @@ fn pids_are_not_used_again() {
 /// SPAWN-04: a spawn that fails leaves nothing behind, and drops the body.
 #[test]
 fn failed_spawn_leaves_nothing_behind() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         resurgam::register("taken", ctx.pid()).unwrap();
         for _ in 0..100 {

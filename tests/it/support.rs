@@ -5,11 +5,27 @@ use std::time::Duration;
 
 use resurgam::{Context, ExitReason, ManualClock, Node};
 
-/// Runs a test as a process of a fresh node: on a current-thread runtime, and
-/// on one with two workers. Fails if the process does not end normally, or if
-/// the node cannot be stopped with every process ended.
+/// Runs a test as a process of a fresh node: on a current-thread runtime, on
+/// one with two workers, and under some seeds of the simulator. Fails if the
+/// process does not end normally, or if the node cannot be stopped with every
+/// process ended.
 #[track_caller]
 pub(crate) fn run<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
+where
+    M: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    #[cfg(feature = "sim")]
+    simulate(test.clone());
+    run_on_threads(test);
+}
+
+/// As [`run`], on the real runtimes only: for tests that use Tokio or OS
+/// threads, that are too large for many runs, or that count on signals of
+/// different processes arriving in the order they were sent, which one machine
+/// gives and no law promises.
+#[track_caller]
+pub(crate) fn run_on_threads<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
 where
     M: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -21,6 +37,22 @@ where
             check(&node, test).await;
         });
     }
+}
+
+/// Runs a test under some seeds of the simulator.
+#[cfg(feature = "sim")]
+#[track_caller]
+fn simulate<M, F>(test: impl Fn(Context<M>) -> F + Clone + Send + 'static)
+where
+    M: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    use resurgam::sim::Plan;
+    Plan::new().seeds(8).run(|sim| {
+        let process = sim.client(test.clone());
+        let ended = sim.run(process.join());
+        assert_eq!(ended, ExitReason::Normal, "the test did not end normally");
+    });
 }
 
 /// As [`run`], on a clock that stands still until the test moves it.

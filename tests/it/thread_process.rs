@@ -13,7 +13,7 @@ use resurgam::{
 
 use crate::scheduler::{many, one_thread, soon, soon_here, two_workers};
 use crate::shutdown::{Drops, alone};
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{idle, run_on_threads, run_with_clock};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -42,7 +42,7 @@ async fn increment_async(mut ctx: Context<Increment>) {
 /// Laws MSG-01, MSG-02, SIG-01: messages come in the order they were sent.
 #[test]
 fn a_thread_receives_in_order() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let total = many(20_000, 2_000) as u32;
         let process = ctx.node().spawn_thread(move |mut ctx: ThreadContext<u32>| {
             for n in 0..total {
@@ -75,7 +75,7 @@ fn a_thread_receives_in_order() {
 /// both kinds.
 #[test]
 fn a_thread_calls_and_is_called() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let node = ctx.node();
         let servers = [
             node.spawn_thread(increment).unwrap(),
@@ -109,7 +109,7 @@ fn a_thread_calls_and_is_called() {
 /// one that calls itself is told that.
 #[test]
 fn the_callers_of_a_thread_are_told_its_end() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let server = ctx
             .node()
             .spawn_thread(|mut ctx: ThreadContext<Increment>| {
@@ -142,7 +142,7 @@ fn the_callers_of_a_thread_are_told_its_end() {
 /// process are those of any process, in both directions.
 #[test]
 fn a_thread_is_linked_and_monitored_like_any_process() {
-    run(|mut ctx: Context<()>| async move {
+    run_on_threads(|mut ctx: Context<()>| async move {
         trap_exit(true);
         let options = spawn_options()
             .link()
@@ -180,7 +180,7 @@ fn a_thread_is_linked_and_monitored_like_any_process() {
 /// Laws LINK, MON, TRAP-02: a thread process links, monitors and traps.
 #[test]
 fn a_thread_links_monitors_and_traps() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let thread = ctx.node().spawn_thread(|mut ctx: ThreadContext<()>| {
             assert!(!trap_exit(true));
             set_label("watches");
@@ -214,7 +214,7 @@ fn a_thread_links_monitors_and_traps() {
 /// theirs ends it.
 #[test]
 fn a_thread_falls_with_its_links() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let node = ctx.node();
         let (give, given) = mpsc::channel();
         let thread = node.spawn_thread(move |mut ctx: ThreadContext<()>| {
@@ -265,7 +265,7 @@ fn a_thread_is_killed_where_it_waits() {
         }
     }
 
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let silent = spawn(|_: Context<Increment>| std::future::pending::<()>()).unwrap();
         for how in 0..9 {
             let drops = Drops::default();
@@ -293,7 +293,7 @@ fn a_thread_is_killed_where_it_waits() {
 /// Law SIG-09: it does not help to catch the unwinding.
 #[test]
 fn a_thread_that_catches_its_end_ends() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let thread = ctx.node().spawn_thread(|mut ctx: ThreadContext<()>| {
             for _ in 0..3 {
                 assert!(panic::catch_unwind(AssertUnwindSafe(|| ctx.receive())).is_err());
@@ -343,7 +343,7 @@ fn a_destructor_of_a_killed_thread_may_use_its_context() {
 /// Fault 1: a panic of a thread process says what and where.
 #[test]
 fn a_thread_that_panics_says_where() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let options = ctx.node().spawn_options().name("thread");
         let thread = options.spawn_thread(|mut ctx: ThreadContext<u32>| {
             ctx.receive();
@@ -386,7 +386,7 @@ fn a_thread_waits_on_the_clock_of_its_node() {
 /// Fault 31: Tokio's sockets and blocking pool are at hand on the thread.
 #[test]
 fn a_thread_uses_tokio() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let thread = ctx.node().spawn_thread(|mut ctx: ThreadContext<()>| {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             tokio::spawn(async move { sender.send(7) });
@@ -408,7 +408,7 @@ fn a_thread_uses_tokio() {
 /// A context belongs to its process: elsewhere it panics instead of hanging.
 #[test]
 fn a_context_of_a_thread_works_on_no_other_thread() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let thread = ctx.node().spawn_thread(|mut ctx: ThreadContext<()>| {
             std::thread::scope(|threads| {
                 assert!(threads.spawn(|| ctx.receive()).join().is_err());
@@ -498,7 +498,7 @@ fn a_thread_goes_with_the_runtime_of_its_node() {
 /// mail.
 #[test]
 fn threads_and_processes_lose_no_wake_up() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let rounds = many(5_000, 300) as u32;
         let node = ctx.node();
         let threads: Vec<_> = (0..4)

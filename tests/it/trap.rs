@@ -12,7 +12,7 @@ use resurgam::{
 use crate::signals::{
     Dice, Flag, give_way, give_way_times, next_exit, next_user, obedient, pid_of,
 };
-use crate::support::{idle, run};
+use crate::support::{idle, run, run_on_threads};
 
 /// TRAP-01.
 #[test]
@@ -113,7 +113,7 @@ fn flag_counts_when_the_exit_is_received() {
 /// never both, never neither.
 #[test]
 fn exit_that_races_with_the_flag_counts_once() {
-    run(|_: Context<()>| async {
+    run_on_threads(|_: Context<()>| async {
         for round in 0..1_000 {
             let trapped = Arc::new(AtomicUsize::new(0));
             let count = Arc::clone(&trapped);

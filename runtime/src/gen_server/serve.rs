@@ -37,25 +37,30 @@ pub(super) async fn serve<S: GenServer>(
         timeout: None,
         last_reply: None,
     };
+    #[cfg(feature = "sim")]
+    if crate::sim::fails_init() {
+        let reason = ExitReason::custom("init fails by order of the simulation");
+        return refuse(&ctx.context, &ack, InitError::Stop(reason));
+    }
     // A panic here ends the process, which whoever starts it sees.
     let mut server = match S::init(args, &mut ctx).await {
         Ok(server) => server,
-        Err(error) => return refuse(&ack, error),
+        Err(error) => return refuse(&ctx.context, &ack, error),
     };
-    ack.settle(Ok(()));
+    ack.tell(&ctx.context, Ok(()));
     drop(ack);
     let reason = run(&mut server, &mut ctx).await;
     terminate(&mut server, &mut ctx, reason).await
 }
 
 /// Tells why the server does not start; the reason to end with.
-fn refuse(ack: &Ack, error: InitError) -> ExitReason {
+fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -> ExitReason {
     let (told, reason) = match error {
         InitError::Ignore => (StartError::Ignore, ExitReason::Normal),
         InitError::Error(reason) => (StartError::Failed(reason), ExitReason::Normal),
         InitError::Stop(reason) => (StartError::Failed(reason.clone()), reason),
     };
-    ack.settle(Err(told));
+    ack.tell(server, Err(told));
     reason
 }
 
@@ -139,6 +144,11 @@ async fn terminate<S: GenServer>(
 /// Runs a callback; a panic becomes the reason it means.
 async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
     panic_hook::forget_place();
+    let callback = async {
+        #[cfg(feature = "sim")]
+        crate::sim::await_point();
+        callback.await
+    };
     AssertUnwindSafe(callback)
         .catch_unwind()
         .await

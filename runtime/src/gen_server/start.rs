@@ -1,7 +1,6 @@
 //! Starting a server: [`ServerBuilder`], [`StartError`].
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -15,7 +14,6 @@ use crate::pid::Pid;
 use crate::process::{flush_exit, try_self_pid, unlink};
 use crate::process_ref::ProcessRef;
 use crate::registry::RegisterError;
-use crate::slot::Slot;
 use crate::spawn::SpawnError;
 use crate::timer::Elapsed;
 
@@ -149,8 +147,8 @@ impl<S: GenServer> ServerBuilder<S> {
         } else {
             None
         };
-        let ack: Ack = Arc::new(Slot::new());
-        let (args, told) = (self.args, Arc::clone(&ack));
+        let ack = Ack::new(node.inner().sender());
+        let (args, told) = (self.args, ack.clone());
         let spawned = options.spawn(move |ctx| serve::<S>(ctx, parent, args, told))?;
         let birth = Birth {
             server: spawned.process,
@@ -219,10 +217,12 @@ impl<M: Send + 'static> Birth<M> {
         let Some(ack) = self.ack.clone() else {
             return Ok(());
         };
-        let told = std::future::poll_fn(|cx| ack.poll(cx));
+        let told = std::future::poll_fn(|cx| ack.slot.poll(cx));
         match select(told, self.server.join()).await {
             Either::Left((told, _)) => told,
-            Either::Right((reason, _)) => ack.close().unwrap_or(Err(StartError::Failed(reason))),
+            Either::Right((reason, _)) => {
+                ack.slot.close().unwrap_or(Err(StartError::Failed(reason)))
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::exit_reason::ExitReason;
-use crate::node::{Node, NodeInner};
+use crate::node::Node;
 use crate::process::current;
 use crate::process::join::Join;
 use crate::process_ref::ProcessRef;
@@ -74,17 +74,18 @@ impl<M: Send + 'static> ProcessRef<M> {
         if current::is(&process) {
             return Err(StopServerError::CallingSelf);
         }
-        let join = Join::of(&process);
+        let join = Join::of_living(&process);
+        let header = process.header();
         let order = Signal::System(System::Stop(reason.clone()));
-        NodeInner::push_signal(&process, order).map_err(|_| StopServerError::NoProcess)?;
+        header.node.deliver(header.node.sender(), header.pid, order);
         Ok(join)
     }
 }
 
 fn ended_as_told(ended: ExitReason, told: ExitReason) -> Result<(), StopServerError> {
-    if ended == told {
-        Ok(())
-    } else {
-        Err(StopServerError::Exited(ended))
+    match ended {
+        ended if ended == told => Ok(()),
+        ExitReason::NoProcess => Err(StopServerError::NoProcess),
+        ended => Err(StopServerError::Exited(ended)),
     }
 }

@@ -1,7 +1,6 @@
 //! Making a node: [`NodeBuilder`].
 
 use std::hash::{BuildHasher, RandomState};
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
@@ -140,10 +139,10 @@ impl NodeBuilder {
             .map_err(NodeError::Runtime)
     }
 
-    fn launch(self, runtime: Handle) -> Result<Arc<NodeInner>, NodeError> {
+    fn launch(self, handle: Handle) -> Result<Arc<NodeInner>, NodeError> {
         let workers = self
             .workers
-            .unwrap_or_else(|| runtime.metrics().num_workers());
+            .unwrap_or_else(|| handle.metrics().num_workers());
         let (scheduler, queues, rung) = Scheduler::new(workers);
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let keeps_time = matches!(self.clock, Clock::System);
@@ -152,18 +151,20 @@ impl NodeBuilder {
             registry: Registry::default(),
             timers: Timers::new(self.clock),
             scheduler,
-            runtime,
+            runtime: Some(handle.clone()),
             random: AtomicU64::new(seed),
             next_outside_number: AtomicU64::new(1),
             hosts: AtomicUsize::new(workers),
+            #[cfg(feature = "sim")]
+            world: None,
         });
         watchdog::start(&node, rung).map_err(NodeError::Thread)?;
         for (index, queue) in queues.into_iter().enumerate() {
             let host = Host::new(Arc::clone(&node), index, queue);
-            node.runtime.spawn(host::run(host));
+            handle.spawn(host::run(host));
         }
         if keeps_time {
-            node.runtime.spawn(Timers::keep(Arc::clone(&node)));
+            handle.spawn(Timers::keep(Arc::clone(&node)));
         }
         Ok(node)
     }
@@ -172,10 +173,25 @@ impl NodeBuilder {
 /// Tokio says that it has no time driver by a panic only.
 fn check_time(handle: &Handle) -> Result<(), NodeError> {
     let _context = handle.enter();
-    panic_hook::silent(|| {
-        panic::catch_unwind(AssertUnwindSafe(|| {
-            drop(tokio::time::sleep(Duration::ZERO))
+    panic_hook::silent_caught(|| drop(tokio::time::sleep(Duration::ZERO)))
+        .map_err(|_| NodeError::NoTimeDriver)
+}
+
+#[cfg(feature = "sim")]
+impl Node {
+    /// The node of a simulation, which runs it.
+    pub(crate) fn simulated(seed: u64, timers: Arc<Timers>, world: Arc<crate::sim::World>) -> Self {
+        let (scheduler, _, _) = Scheduler::new(0);
+        Self::from_inner(Arc::new(NodeInner {
+            table: Table::new(Table::MAX),
+            registry: Registry::default(),
+            timers,
+            scheduler,
+            runtime: None,
+            random: AtomicU64::new(seed),
+            next_outside_number: AtomicU64::new(1),
+            hosts: AtomicUsize::new(0),
+            world: Some(world),
         }))
-    })
-    .map_err(|_| NodeError::NoTimeDriver)
+    }
 }

@@ -137,7 +137,7 @@ impl Node {
         }
     }
 
-    fn order_exit(&self, pid: Pid, reason: ExitReason) {
+    pub(crate) fn order_exit(&self, pid: Pid, reason: ExitReason) {
         let exit = Exit {
             from: Pid::NODE,
             reason,
@@ -147,7 +147,7 @@ impl Node {
     }
 
     /// The processes whose parent is no living process.
-    fn roots(&self) -> Vec<Pid> {
+    pub(crate) fn roots(&self) -> Vec<Pid> {
         let all = self.inner.table.all();
         let living: HashSet<_> = all.iter().map(|process| process.header().pid).collect();
         let is_root = |header: &&crate::process::cell::Header| {

@@ -7,13 +7,14 @@ use crate::caught::{PanicPayload, drop_caught, wake_caught};
 use crate::exit_reason::{ExitReason, Panic};
 use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
+use crate::node::seam::observe;
 use crate::panic_hook;
 use crate::process::cell::{BodyPoll, Process};
 use crate::process::exit::{self, Death};
 use crate::process::owner::Owner;
 use crate::process::reaction::{Reaction, react_to_exit};
 use crate::process::{current, info};
-use crate::reply::{Owed, Unanswered};
+use crate::reply::{self, Owed, Unanswered};
 use crate::signal::{Cause, Exit, Notice, Signal};
 
 /// Whether an operation of a process may go on.
@@ -41,7 +42,7 @@ pub(crate) fn turn(process: &Arc<dyn Process>) -> Turned {
         exit::end(process, death);
         return Turned::ENDED;
     }
-    refuse(rest.unanswered);
+    refuse(process, rest.unanswered);
     Turned {
         wake: end_turn(process, rest.attention, rest.unseen),
         work: rest.work,
@@ -75,7 +76,7 @@ fn end_turn(process: &Arc<dyn Process>, attention: Attention, unseen: bool) -> W
 /// What a process on its own thread does while its body waits.
 pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoint {
     let rest = rest(process);
-    refuse(rest.unanswered);
+    refuse(process, rest.unanswered);
     if end_turn(process, rest.attention, rest.unseen) == Wake::Already {
         wait();
     }
@@ -175,9 +176,9 @@ fn rest(process: &Arc<dyn Process>) -> Rest {
 }
 
 /// Tells the callers whose replies were dropped while the server lives on.
-fn refuse(unanswered: Vec<Arc<dyn Owed>>) {
+fn refuse(process: &Arc<dyn Process>, unanswered: Vec<Arc<dyn Owed>>) {
     for reply in unanswered {
-        reply.refuse(Unanswered::Dropped);
+        reply::refuse(process, &reply, Unanswered::Dropped);
     }
 }
 
@@ -223,6 +224,7 @@ fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
         header.owner.lock().unheard.push(signal);
         return;
     }
+    observe!(header.node, |world| world.handles(process));
     match signal {
         Signal::Exit { exit, cause } => handle_exit(process, position, exit, cause),
         Signal::Link { from } => header.owner.lock().links.on_link(from),
@@ -247,13 +249,17 @@ fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
         Signal::Down(down) => {
             let mut owner = header.owner.lock();
             if owner.monitors.remove(&down.reference).is_some() {
+                observe!(header.node, |world| world.down(down.reference));
                 owner.notices.push_back(Stamped {
                     position,
                     value: Notice::Down(down),
                 });
             }
         }
-        Signal::Query(answer) => answer.settle(Some(info::of(process))),
+        Signal::Query { asker, answer } => {
+            let info = info::of(process);
+            header.node.settle(header.pid, asker, &answer, Some(info));
+        }
         Signal::System(order) => {
             let notice = Stamped {
                 position,
@@ -270,6 +276,9 @@ fn handle_exit(process: &Arc<dyn Process>, position: u64, exit: Exit, cause: Cau
         Cause::Asked => true,
         Cause::Linked => owner.links.on_exit(exit.from),
     };
+    observe!(process.header().node, |world| if cause == Cause::Linked {
+        world.exit_handled(exit.from, process.header().pid);
+    });
     if !counts {
         drop(owner);
         return;

@@ -15,6 +15,7 @@ use crate::exit_reason::ExitReason;
 use crate::mailbox::{Attention, Mailbox, Stamped, Wake};
 use crate::name::Name;
 use crate::node::NodeInner;
+use crate::node::seam::observe;
 use crate::pid::Pid;
 use crate::process::context::Context;
 use crate::process::owner::Owner;
@@ -269,6 +270,9 @@ where
     fn close(&self) -> (Vec<Stamped<Signal>>, Vec<Arc<dyn Owed>>) {
         let remains = self.mailbox.close();
         let read = self.mailbox.inbox.lock().empty();
+        observe!(self.header.node, |world| {
+            world.dropped(self.header.pid, read.len() + remains.messages.len());
+        });
         for message in read.into_iter().chain(remains.messages) {
             drop_caught(message);
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::mailbox::{Attention, Entry, Mailbox};
 use crate::node::Node;
+use crate::node::seam::observe;
 use crate::pid::Pid;
 use crate::process::body;
 use crate::process::cell::Process;
@@ -156,6 +157,7 @@ impl<M: Send + 'static> Context<M> {
         }
         let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
         drop(owner);
+        self.observe(entry.as_ref());
         entry.map(Event::from)
     }
 
@@ -245,10 +247,21 @@ impl<M: Send + 'static> Context<M> {
         }
         let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
         drop(owner);
+        self.observe(entry.as_ref());
         match entry {
             None => Next::Empty,
             Some(entry) => Next::Event(entry.into()),
         }
+    }
+
+    fn observe(&self, entry: Option<&Entry<M>>) {
+        let _ = entry;
+        observe!(
+            self.process.header().node,
+            |world| if let Some(Entry::Message(_)) = entry {
+                world.received(self.process.header().pid);
+            }
+        );
     }
 
     fn wait(&self, cx: &TaskContext<'_>) {
@@ -311,6 +324,8 @@ impl<M: Send + 'static> Future for Receive<'_, M> {
     type Output = Message<M>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Message<M>> {
+        #[cfg(feature = "sim")]
+        crate::sim::await_point();
         match self.context.poll_event(cx) {
             Poll::Ready(Event::Message(message)) => Poll::Ready(message),
             Poll::Ready(Event::System(order)) => {

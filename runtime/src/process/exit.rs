@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::NodeInner;
+use crate::node::seam::observe;
 use crate::panic_hook;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body;
@@ -18,7 +19,7 @@ use crate::process::cell::{Process, Registration};
 use crate::process::current;
 use crate::process::links::Links;
 use crate::process::owner::{Late, LateWaiter};
-use crate::reply::Unanswered;
+use crate::reply::{self, Unanswered};
 use crate::report;
 use crate::signal::{Cause, Down, Exit, Signal, Watcher};
 
@@ -61,6 +62,7 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     tell_watchers(process, &reason);
     tell_late(process, late, &reason);
     leave_monitored(process);
+    observe!(header.node, |world| world.ended(header.pid, &reason));
     header.node.process_ended();
 }
 
@@ -109,8 +111,10 @@ fn answer_unheard(process: &Arc<dyn Process>, reason: &ExitReason) {
         match signal {
             Signal::Monitor {
                 watcher: Watcher::Waiter(slot),
-                ..
-            } => slot.settle(reason.clone()),
+                reference,
+            } => header
+                .node
+                .settle(header.pid, reference.owner(), &slot, reason.clone()),
             signal => NodeInner::bounce(&header.node, header.pid, signal),
         }
     }
@@ -130,13 +134,14 @@ fn fail_owed(
         )
     };
     for reply in owed.into_iter().chain(unanswered).chain(unread) {
-        reply.refuse(Unanswered::Down(reason.clone()));
+        reply::refuse(process, &reply, Unanswered::Down(reason.clone()));
     }
 }
 
 fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
     let header = process.header();
     let links: Links = std::mem::take(&mut header.owner.lock().links);
+    observe!(header.node, |world| world.tells_links(process, &links));
     for other in links.linked() {
         let exit = Exit {
             from: header.pid,
@@ -186,15 +191,12 @@ impl LateWaiter {
     fn tell(self, process: &Arc<dyn Process>, reason: ExitReason) {
         let header = process.header();
         match self {
-            Self::Join(slot) => slot.settle(reason),
+            Self::Join { owner, slot } => header.node.settle(header.pid, owner, &slot, reason),
             Self::Monitor { reference, watcher } => {
                 let reason = ExitReason::NoProcess;
                 tell_watcher(&header.node, header.pid, reference, watcher, reason);
             }
-            Self::Call { reply, message } => {
-                reply.refuse(Unanswered::Down(ExitReason::NoProcess));
-                drop_caught(message);
-            }
+            Self::Call { reply, message } => reply::refuse_unheard(process, &reply, message),
         }
     }
 }
@@ -217,7 +219,7 @@ pub(crate) fn tell_watcher(
             });
             NodeInner::deliver(node, dead, reference.owner(), down);
         }
-        Watcher::Waiter(slot) => node.transmit(dead, reference.owner(), || slot.settle(reason)),
+        Watcher::Waiter(slot) => node.settle(dead, reference.owner(), &slot, reason),
     }
 }
 
@@ -226,6 +228,7 @@ fn leave_monitored(process: &Arc<dyn Process>) {
     let header = process.header();
     let monitors: BTreeMap<MonitorRef, Pid> = std::mem::take(&mut header.owner.lock().monitors);
     for (reference, target) in monitors {
+        observe!(header.node, |world| world.demonitored(reference));
         NodeInner::deliver(
             &header.node,
             header.pid,

@@ -43,19 +43,45 @@ struct Watch {
 impl Join {
     /// Waits for this very process. If it has ended, its reason is known.
     pub(crate) fn of(process: &Arc<dyn Process>) -> Self {
-        let header = process.header();
-        let join = Self::watch(&header.node, header.pid);
-        let Some(watch) = &join.watch else {
-            return join;
-        };
-        let watcher = Watcher::Waiter(Arc::clone(&join.slot));
+        Self::monitor(process, |reference, slot| LateWaiter::Join {
+            owner: reference.owner(),
+            slot,
+        })
+    }
+
+    /// Waits for this very process. If it has ended, the answer is
+    /// [`ExitReason::NoProcess`].
+    pub(crate) fn of_living(process: &Arc<dyn Process>) -> Self {
+        Self::monitor(process, |reference, slot| LateWaiter::Monitor {
+            reference,
+            watcher: Watcher::Waiter(slot),
+        })
+    }
+
+    /// Monitors a process; `late` says what to do if it has ended.
+    fn monitor(
+        process: &Arc<dyn Process>,
+        late: fn(MonitorRef, Arc<Slot<ExitReason>>) -> LateWaiter,
+    ) -> Self {
+        let node = &process.header().node;
+        let target = process.header().pid;
+        let (join, reference) = Self::watch(node, target);
+        let slot = Arc::clone(&join.slot);
         let monitor = Signal::Monitor {
-            reference: watch.reference,
-            watcher,
+            reference,
+            watcher: Watcher::Waiter(Arc::clone(&slot)),
         };
-        if NodeInner::push_signal(process, monitor).is_err() {
-            exit::tell_when_links_are(process, LateWaiter::Join(Arc::clone(&join.slot)));
-        }
+        node.transmit(
+            reference.owner(),
+            target,
+            process,
+            monitor,
+            move |process, monitor| {
+                if NodeInner::push_signal(process, monitor).is_err() {
+                    exit::tell_when_links_are(process, late(reference, slot));
+                }
+            },
+        );
         join
     }
 
@@ -63,7 +89,11 @@ impl Join {
     pub(crate) fn of_pid(node: &Arc<NodeInner>, pid: Pid) -> Self {
         match node.table.get(pid) {
             Some(process) => Self::of(&process),
-            None => Self::settled(ExitReason::NoProcess),
+            None => {
+                let (join, reference) = Self::watch(node, pid);
+                node.settle(pid, reference.owner(), &join.slot, ExitReason::NoProcess);
+                join
+            }
         }
     }
 
@@ -74,7 +104,8 @@ impl Join {
         Self { slot, watch: None }
     }
 
-    fn watch(node: &Arc<NodeInner>, target: Pid) -> Self {
+    /// A join that no signal was sent for yet.
+    fn watch(node: &Arc<NodeInner>, target: Pid) -> (Self, MonitorRef) {
         let reference = current::on(node, |process| {
             let header = process.header();
             MonitorRef::new(header.pid, header.owner.lock().number())
@@ -85,10 +116,11 @@ impl Join {
             target,
             reference,
         };
-        Self {
+        let join = Self {
             slot: Arc::new(Slot::new()),
             watch: Some(watch),
-        }
+        };
+        (join, reference)
     }
 }
 
@@ -115,7 +147,9 @@ impl Drop for Join {
         };
         let reference = watch.reference;
         let demonitor = Signal::Demonitor { reference };
-        NodeInner::deliver(&watch.node, reference.owner(), watch.target, demonitor);
+        watch
+            .node
+            .deliver(reference.owner(), watch.target, demonitor);
     }
 }
 

@@ -70,7 +70,10 @@ pub(crate) enum Late {
 
 /// Who came late.
 pub(crate) enum LateWaiter {
-    Join(Arc<Slot<ExitReason>>),
+    Join {
+        owner: Pid,
+        slot: Arc<Slot<ExitReason>>,
+    },
     Monitor {
         reference: MonitorRef,
         watcher: Watcher,

@@ -93,7 +93,9 @@ fn watch(node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
             scheduler.sleepers.wake_one();
             // From outside the workers, so that one that is parked is woken,
             // and takes what it can from the others.
-            drop(node.runtime.spawn(async {}));
+            if let Some(runtime) = &node.runtime {
+                drop(runtime.spawn(async {}));
+            }
         }
         before = turns;
     }

@@ -1,0 +1,135 @@
+//! Where the runtime tells the simulation what happens, and asks it whether a
+//! fault is due. Outside a simulation all of this is one look at a field.
+
+use std::sync::Arc;
+
+use super::trace::Happened;
+use super::world::World;
+use crate::caught::drop_caught;
+use crate::exit_reason::ExitReason;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::cell::Process;
+use crate::process::current;
+use crate::process::links::Links;
+use crate::reply::Owed;
+
+/// The current process has come to an await, or a server to a callback.
+///
+/// # Panics
+///
+/// If the simulation wants that process to panic.
+pub(crate) fn await_point() {
+    let panics = current::with(|process| {
+        let header = process.header();
+        let world = header.node.world.as_ref();
+        world.is_some_and(|world| world.takes_panic(header.pid))
+    });
+    assert!(panics != Some(true), "a panic injected by the simulation");
+}
+
+/// Whether the server that runs is to fail before its `init`.
+pub(crate) fn fails_init() -> bool {
+    let fails = current::with(|process| {
+        let header = process.header();
+        let world = header.node.world.clone();
+        world.is_some_and(|world| world.fails_init(header.pid))
+    });
+    fails == Some(true)
+}
+
+/// What the runtime tells.
+impl World {
+    pub(crate) fn spawned(&self, process: &Arc<dyn Process>) {
+        let header = process.header();
+        self.books.lock().spawned(process);
+        let mut state = self.state.lock();
+        let who = if state.trace.is_written() {
+            let name = header.name().map(|name| format!(" as {name}"));
+            let label = header.label().map(|label| format!(" ({label})"));
+            let parent = header.parent.map(|parent| format!(" by {parent}"));
+            [name, label, parent].into_iter().flatten().collect()
+        } else {
+            String::new()
+        };
+        let pid = header.pid;
+        let now = self.clock.now();
+        state.trace.write(now, Happened::Spawned { pid, who });
+    }
+
+    pub(crate) fn monitored(&self, reference: MonitorRef, target: Pid) {
+        self.books.lock().monitored(reference, target);
+    }
+
+    pub(crate) fn demonitored(&self, reference: MonitorRef) {
+        self.books.lock().demonitored(reference);
+    }
+
+    pub(crate) fn down(&self, reference: MonitorRef) {
+        self.books.lock().down(reference);
+    }
+
+    pub(crate) fn handles(&self, process: &Arc<dyn Process>) {
+        self.books.lock().handles(process);
+    }
+
+    pub(crate) fn exit_handled(&self, from: Pid, to: Pid) {
+        self.books.lock().exit_handled(from, to);
+    }
+
+    pub(crate) fn arrived(&self, pid: Pid) {
+        self.books.lock().arrived(pid);
+    }
+
+    pub(crate) fn received(&self, pid: Pid) {
+        self.books.lock().received(pid);
+    }
+
+    pub(crate) fn dropped(&self, pid: Pid, messages: usize) {
+        self.books.lock().dropped(pid, messages);
+    }
+
+    pub(crate) fn called(&self, server: Pid, reply: &Arc<dyn Owed>) {
+        self.books.lock().called(server, reply);
+    }
+
+    /// A process that ends is about to tell those it is linked to.
+    pub(crate) fn tells_links(&self, process: &Arc<dyn Process>, links: &Links) {
+        let header = process.header();
+        let mut books = self.books.lock();
+        books.telling(process);
+        for other in links.linked() {
+            if header.node.table.get(other).is_some() {
+                books.exit_sent(header.pid, other);
+            }
+        }
+    }
+
+    /// The last rites of a process are over.
+    pub(crate) fn ended(&self, pid: Pid, reason: &ExitReason) {
+        let mut books = self.books.lock();
+        let gone = books.ended(pid);
+        let was_client = books.clients.remove(&pid);
+        if let ExitReason::Panicked(panic) = reason {
+            if was_client {
+                books.violated(format!("client {pid} panicked: {panic}"));
+            }
+            // Tokio's words, where its I/O or its timers are used outside it.
+            if panic.message().contains("there is no reactor running") {
+                books.violated(format!(
+                    "{pid} used Tokio's I/O or timers, which a simulation does not have: {panic}"
+                ));
+            }
+        }
+        drop(books);
+        drop_caught(gone);
+        let mut state = self.state.lock();
+        state.protected.remove(&pid);
+        let text = if state.trace.is_written() {
+            reason.to_string()
+        } else {
+            String::new()
+        };
+        let now = self.clock.now();
+        state.trace.write(now, Happened::Ended(pid, text));
+    }
+}
