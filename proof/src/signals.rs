@@ -1,0 +1,94 @@
+//! The comparisons of programs: the model, Resurgam, Erlang.
+
+use std::collections::BTreeSet;
+
+use resurgam::Node;
+
+use crate::model::explore;
+use crate::observation::Observation;
+use crate::program::{Program, Size};
+use crate::run::{self, RunError, rounds::Rounds};
+use crate::trial::{Trial, Verdict};
+
+/// Settled programs, on the model and on the runtime.
+#[derive(Debug)]
+pub struct Settled {
+    /// Where they run.
+    pub node: Node,
+}
+
+impl Trial for Settled {
+    type Case = Program;
+
+    fn case(&self, seed: u64) -> Program {
+        Program::random(seed, Size::SETTLED)
+    }
+
+    fn operations(case: &Program) -> usize {
+        case.steps.len()
+    }
+
+    async fn check(&self, program: &Program) -> Verdict {
+        let Ok(possible) = explore::settled(program) else {
+            return Verdict::LeftOut;
+        };
+        let seen = run::settled(&self.node, &Rounds, program).await;
+        Verdict::of(&lines(&possible), &[("Resurgam", line(seen))])
+    }
+
+    fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {
+        case.shrink(fails)
+    }
+}
+
+/// Racy programs, on the model and, several times each, on the runtime.
+#[derive(Debug)]
+pub struct Racy {
+    /// Where they run.
+    pub node: Node,
+    /// How often each is run.
+    pub times: u64,
+}
+
+impl Trial for Racy {
+    type Case = Program;
+
+    fn case(&self, seed: u64) -> Program {
+        Program::random(seed, Size::RACY)
+    }
+
+    fn operations(case: &Program) -> usize {
+        case.steps.len()
+    }
+
+    async fn check(&self, program: &Program) -> Verdict {
+        let Ok(possible) = explore::racy(program) else {
+            return Verdict::LeftOut;
+        };
+        let possible = lines(&possible);
+        for _ in 0..self.times {
+            let pace = self.node.random();
+            let seen = run::racy(&self.node, &Rounds, program, pace).await;
+            let verdict = Verdict::of(&possible, &[("Resurgam", line(seen))]);
+            if verdict != Verdict::Same {
+                return verdict;
+            }
+        }
+        Verdict::Same
+    }
+
+    fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {
+        case.shrink(fails)
+    }
+}
+
+fn lines(possible: &BTreeSet<Observation>) -> Vec<String> {
+    possible.iter().map(ToString::to_string).collect()
+}
+
+fn line(seen: Result<Observation, RunError>) -> String {
+    match seen {
+        Ok(observation) => observation.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
