@@ -4,9 +4,11 @@
 //!   small enough to be read and believed;
 //! * [`program`]: random programs;
 //! * [`run`]: the same programs on the real runtime;
+//! * [`erlang`]: the same programs on Erlang itself;
 //! * [`signals`]: the comparisons of programs;
 //! * [`trial`]: many cases, until one differs.
 
+pub mod erlang;
 pub mod model;
 pub mod observation;
 pub mod program;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use resurgam::Node;
-use resurgam_proof::signals::{Racy, Settled};
+use resurgam_proof::erlang::Erlang;
+use resurgam_proof::signals::{Racy, Settled, WithErlang};
 use resurgam_proof::trial::{self, Summary, Trial};
 use tokio::runtime::Runtime;
 
@@ -64,6 +65,10 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 times: wanted.times,
             },
         ),
+        "erlang" => {
+            let erlang = Erlang::start()?;
+            compare(&runtime, &wanted, WithErlang { node, erlang })
+        }
         other => return Err(format!("`{other}` is none of model, racy, erlang, trees").into()),
     };
     println!("{}: {summary}", wanted.command);

@@ -50,6 +50,20 @@ pub(crate) enum Signal {
     Query,
 }
 
+/// What is answered to a signal, not by the process it was sent to, but on
+/// its behalf. So nothing is promised about its order with what that process
+/// itself sends: the `Down` of a monitor that came too late may be received
+/// before the one of a monitor that was in time.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Answer {
+    /// To a question: whether the process is alive.
+    Alive(bool),
+    /// To a link: this process is not there.
+    NoLink(Who),
+    /// To the monitor of this number: its process is not there.
+    NoMonitor(usize),
+}
+
 /// Why an exit signal was sent.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) enum Cause {
@@ -118,7 +132,7 @@ pub struct World {
     /// The signals from one process to another. No channel here is empty.
     channels: BTreeMap<(Who, Who), VecDeque<Signal>>,
     /// Answers on their way to who asked. They keep no order with signals.
-    answers: BTreeSet<(Who, bool)>,
+    answers: BTreeSet<(Who, Answer)>,
 }
 
 /// Something that can happen by itself.
@@ -127,7 +141,7 @@ pub enum Step {
     /// The head of a channel is received.
     Deliver(Who, Who),
     /// An answer is received.
-    Answer(Who, bool),
+    Answer(Who, Answer),
     /// A process that waits for mail takes the first entry.
     Take(Who),
     /// A doomed process ends.
@@ -163,7 +177,7 @@ impl World {
         let heads = self.channels.keys().filter(|(_, to)| receives(to));
         let answers = self.answers.iter().filter(|(to, _)| receives(to));
         let mut steps: Vec<_> = heads.map(|(from, to)| Step::Deliver(*from, *to)).collect();
-        steps.extend(answers.map(|(to, alive)| Step::Answer(*to, *alive)));
+        steps.extend(answers.map(|(to, answer)| Step::Answer(*to, *answer)));
         for (who, process) in self.processes.iter().enumerate() {
             match process.stage {
                 Stage::Doomed(_) => steps.push(Step::Die(who)),
@@ -178,7 +192,7 @@ impl World {
     pub fn apply(&mut self, step: Step) {
         match step {
             Step::Deliver(from, to) => self.deliver(from, to),
-            Step::Answer(to, alive) => self.answer(to, alive),
+            Step::Answer(to, answer) => self.receive_answer(to, answer),
             Step::Take(who) => self.take(who),
             Step::Die(who) => {
                 if let Stage::Doomed(reason) = self.processes[who].stage {

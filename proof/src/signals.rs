@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use resurgam::Node;
 
+use crate::erlang::Erlang;
 use crate::model::explore;
 use crate::observation::Observation;
 use crate::program::{Program, Size};
@@ -75,6 +76,42 @@ impl Trial for Racy {
             }
         }
         Verdict::Same
+    }
+
+    fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {
+        case.shrink(fails)
+    }
+}
+
+/// Settled programs, on the model, on the runtime, and on Erlang.
+#[derive(Debug)]
+pub struct WithErlang {
+    /// Where they run.
+    pub node: Node,
+    /// And where else.
+    pub erlang: Erlang,
+}
+
+impl Trial for WithErlang {
+    type Case = Program;
+
+    fn case(&self, seed: u64) -> Program {
+        Program::random(seed, Size::SETTLED)
+    }
+
+    fn operations(case: &Program) -> usize {
+        case.steps.len()
+    }
+
+    async fn check(&self, program: &Program) -> Verdict {
+        let Ok(possible) = explore::settled(program) else {
+            return Verdict::LeftOut;
+        };
+        let seen = run::settled(&self.node, &Rounds, program).await;
+        let told = self.erlang.ask(&format!("{{signals,{program}}}"));
+        let erlang = told.unwrap_or_else(|error| error.to_string());
+        let seen = [("Resurgam", line(seen)), ("Erlang", erlang)];
+        Verdict::of(&lines(&possible), &seen)
     }
 
     fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {

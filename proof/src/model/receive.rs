@@ -1,6 +1,6 @@
 //! What a process does about a signal that it receives.
 
-use super::{Cause, Signal, Stage, Waiting, World};
+use super::{Answer, Cause, Signal, Stage, Waiting, World};
 use crate::observation::Seen;
 use crate::program::{Reason, Who};
 
@@ -52,7 +52,7 @@ impl World {
             }
             Signal::Exit(cause, reason) => self.receive_exit(from, to, cause, reason),
             Signal::Query => {
-                self.answers.insert((from, true));
+                self.answers.insert((from, Answer::Alive(true)));
             }
         }
     }
@@ -91,29 +91,35 @@ impl World {
 
     /// SIG-16: a signal to who is not there.
     fn bounce(&mut self, from: Who, dead: Who, signal: Signal) {
-        match signal {
-            // LINK-05 (as Resurgam has it), LINK-06.
-            Signal::Link { .. } => {
-                self.push(dead, from, Signal::Exit(Cause::Linked, Reason::NoProc));
-            }
-            // MON-04.
-            Signal::Monitor(number) => self.push(dead, from, Signal::Down(number, Reason::NoProc)),
-            Signal::Query => {
-                self.answers.insert((from, false));
-            }
+        let answer = match signal {
+            Signal::Link { .. } => Answer::NoLink(dead),
+            Signal::Monitor(number) => Answer::NoMonitor(number),
+            Signal::Query => Answer::Alive(false),
             // SIG-07, EXIT-16.
             Signal::Message(_)
             | Signal::Unlink
             | Signal::Demonitor(_)
             | Signal::Down(..)
-            | Signal::Exit(..) => {}
-        }
+            | Signal::Exit(..) => return,
+        };
+        self.answers.insert((from, answer));
     }
 
-    pub(super) fn answer(&mut self, to: Who, alive: bool) {
-        self.answers.remove(&(to, alive));
-        self.processes[to].waiting = Waiting::No;
-        self.log(to, Seen::Alive(alive));
+    pub(super) fn receive_answer(&mut self, to: Who, answer: Answer) {
+        self.answers.remove(&(to, answer));
+        match answer {
+            _ if self.processes[to].stage != Stage::Alive => {}
+            Answer::Alive(alive) => {
+                self.processes[to].waiting = Waiting::No;
+                self.log(to, Seen::Alive(alive));
+            }
+            // LINK-05 (as Resurgam has it), LINK-06.
+            Answer::NoLink(dead) => self.receive_exit(dead, to, Cause::Linked, Reason::NoProc),
+            // MON-04.
+            Answer::NoMonitor(number) => {
+                self.receive(to, to, Signal::Down(number, Reason::NoProc));
+            }
+        }
     }
 
     /// MSG-02: the oldest entry.

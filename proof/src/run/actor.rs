@@ -74,6 +74,9 @@ impl Actor {
                 if let Flow::Break(reason) = self.obey(order).await {
                     return reason;
                 }
+                // A signal that ends a process in the midst of an operation
+                // stops it here, before the next one.
+                give_way().await;
             }
         }
     }
@@ -85,7 +88,7 @@ impl Actor {
         };
         match rng.u8(..4) {
             0 => give_way().await,
-            1 => (0..rng.u32(..400)).for_each(|_| std::hint::spin_loop()),
+            1..=2 => (0..rng.u32(..400)).for_each(|_| std::hint::spin_loop()),
             _ => {}
         }
     }
@@ -121,10 +124,6 @@ impl Actor {
             Op::Exit(other, reason) => {
                 if let Some(pid) = self.crowd.pid(other) {
                     exit(pid, exit_reason(reason));
-                }
-                if other == self.who {
-                    // A signal to oneself ends a process where it next waits.
-                    give_way().await;
                 }
             }
             Op::TrapExit(trap) => self.log(Seen::Trapped(trap_exit(trap))),
