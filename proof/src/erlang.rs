@@ -28,9 +28,10 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 2] = [
+const MODULES: [(&str, &str); 3] = [
     ("proof.erl", include_str!("../erlang/proof.erl")),
     ("signals.erl", include_str!("../erlang/signals.erl")),
+    ("tree.erl", include_str!("../erlang/tree.erl")),
 ];
 
 impl Erlang {

@@ -14,4 +14,5 @@ pub mod observation;
 pub mod program;
 pub mod run;
 pub mod signals;
+pub mod tree;
 pub mod trial;

@@ -11,6 +11,7 @@ use lexopt::prelude::*;
 use resurgam::Node;
 use resurgam_proof::erlang::Erlang;
 use resurgam_proof::signals::{Racy, Settled, WithErlang};
+use resurgam_proof::tree::Trees;
 use resurgam_proof::trial::{self, Summary, Trial};
 use tokio::runtime::Runtime;
 
@@ -68,6 +69,10 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         "erlang" => {
             let erlang = Erlang::start()?;
             compare(&runtime, &wanted, WithErlang { node, erlang })
+        }
+        "trees" => {
+            let erlang = Erlang::start()?;
+            compare(&runtime, &wanted, Trees { node, erlang })
         }
         other => return Err(format!("`{other}` is none of model, racy, erlang, trees").into()),
     };
