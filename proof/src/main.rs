@@ -82,7 +82,11 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
 
 fn compare<T: Trial>(runtime: &Runtime, wanted: &Wanted, trial: T) -> Summary {
     if wanted.only {
-        println!("{}", trial.case(wanted.seed));
+        let case = trial.case(wanted.seed);
+        println!("{case}");
+        if let Ok(sides) = runtime.block_on(trial.run(&case)) {
+            print!("{sides}");
+        }
     }
     trial::run(runtime, trial, wanted.seed, wanted.programs)
 }

@@ -9,7 +9,7 @@ use crate::model::explore;
 use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, RunError, rounds::Rounds};
-use crate::trial::{Trial, Verdict};
+use crate::trial::{LeftOut, Sides, Trial};
 
 /// Settled programs, on the model and on the runtime.
 #[derive(Debug)]
@@ -29,12 +29,15 @@ impl Trial for Settled {
         case.steps.len()
     }
 
-    async fn check(&self, program: &Program) -> Verdict {
+    async fn run(&self, program: &Program) -> Result<Sides, LeftOut> {
         let Ok(possible) = explore::settled(program) else {
-            return Verdict::LeftOut;
+            return Err(LeftOut);
         };
         let seen = run::settled(&self.node, &Rounds, program).await;
-        Verdict::of(&lines(&possible), &[("Resurgam", line(seen))])
+        Ok(Sides {
+            possible: lines(&possible),
+            seen: vec![("Resurgam", line(seen))],
+        })
     }
 
     fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {
@@ -62,20 +65,21 @@ impl Trial for Racy {
         case.steps.len()
     }
 
-    async fn check(&self, program: &Program) -> Verdict {
+    async fn run(&self, program: &Program) -> Result<Sides, LeftOut> {
         let Ok(possible) = explore::racy(program) else {
-            return Verdict::LeftOut;
+            return Err(LeftOut);
         };
-        let possible = lines(&possible);
+        let mut seen = Vec::new();
         for _ in 0..self.times {
             let pace = self.node.random();
-            let seen = run::racy(&self.node, &Rounds, program, pace).await;
-            let verdict = Verdict::of(&possible, &[("Resurgam", line(seen))]);
-            if verdict != Verdict::Same {
-                return verdict;
-            }
+            let run = run::racy(&self.node, &Rounds, program, pace).await;
+            seen.push(("Resurgam", line(run)));
         }
-        Verdict::Same
+        seen.dedup();
+        Ok(Sides {
+            possible: lines(&possible),
+            seen,
+        })
     }
 
     fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {
@@ -103,15 +107,18 @@ impl Trial for WithErlang {
         case.steps.len()
     }
 
-    async fn check(&self, program: &Program) -> Verdict {
+    async fn run(&self, program: &Program) -> Result<Sides, LeftOut> {
         let Ok(possible) = explore::settled(program) else {
-            return Verdict::LeftOut;
+            return Err(LeftOut);
         };
         let seen = run::settled(&self.node, &Rounds, program).await;
         let told = self.erlang.ask(&format!("{{signals,{program}}}"));
         let erlang = told.unwrap_or_else(|error| error.to_string());
-        let seen = [("Resurgam", line(seen)), ("Erlang", erlang)];
-        Verdict::of(&lines(&possible), &seen)
+        let seen = vec![("Resurgam", line(seen)), ("Erlang", erlang)];
+        Ok(Sides {
+            possible: lines(&possible),
+            seen,
+        })
     }
 
     fn shrink(case: Program, fails: impl FnMut(&Program) -> bool) -> Program {

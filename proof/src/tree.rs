@@ -14,7 +14,7 @@ use std::fmt;
 use resurgam::{Node, Strategy};
 
 use crate::erlang::Erlang;
-use crate::trial::{Trial, Verdict};
+use crate::trial::{LeftOut, Sides, Trial};
 
 /// A child or a supervisor, by its number in the tree.
 pub type Id = u32;
@@ -247,7 +247,7 @@ fn remove(supervisor: &mut Supervisor, number: &mut usize) -> bool {
     false
 }
 
-/// Trees, on Resurgam and on Erlang.
+/// Trees, on Resurgam and on Erlang, which says what can be.
 #[derive(Debug)]
 pub struct Trees {
     /// Where they run.
@@ -267,13 +267,16 @@ impl Trial for Trees {
         case.events.len()
     }
 
-    async fn check(&self, case: &Case) -> Verdict {
+    async fn run(&self, case: &Case) -> Result<Sides, LeftOut> {
         let erlang = match self.erlang.ask(&format!("{{tree,{case}}}")) {
             Ok(line) => line,
             Err(error) => error.to_string(),
         };
         let seen = run::run(&self.node, case).await;
-        Verdict::of(&[erlang], &[("Resurgam", seen)])
+        Ok(Sides {
+            possible: vec![erlang],
+            seen: vec![("Resurgam", seen)],
+        })
     }
 
     fn shrink(case: Case, fails: impl FnMut(&Case) -> bool) -> Case {

@@ -8,31 +8,38 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-/// What came of one case.
+/// What was seen of one case.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// All agree.
-    Same,
-    /// It was left out: the model would have had to look at too much.
-    LeftOut,
-    /// They do not agree; what each of them says.
-    Different(String),
+pub struct Sides {
+    /// All that can be.
+    pub possible: Vec<String>,
+    /// What was, and who saw it.
+    pub seen: Vec<(&'static str, String)>,
 }
 
-impl Verdict {
-    /// Whether what was seen is one of the lines that can be.
-    pub fn of(possible: &[String], seen: &[(&str, String)]) -> Self {
-        if seen.iter().all(|(_, line)| possible.contains(line)) {
-            return Self::Same;
-        }
-        let mut text = String::new();
-        let possible = possible.iter().map(|line| ("possible", line));
-        for (who, line) in possible.chain(seen.iter().map(|(who, line)| (*who, line))) {
-            text.push_str(&format!("{who}:\n    {}\n", line.replace(" | ", "\n    ")));
-        }
-        Self::Different(text)
+impl Sides {
+    /// Whether all that was seen can be.
+    pub fn agree(&self) -> bool {
+        self.seen
+            .iter()
+            .all(|(_, line)| self.possible.contains(line))
     }
 }
+
+impl Display for Sides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let possible = self.possible.iter().map(|line| ("possible", line));
+        let seen = self.seen.iter().map(|(who, line)| (*who, line));
+        for (who, line) in possible.chain(seen) {
+            writeln!(f, "{who}:\n    {}", line.replace(" | ", "\n    "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The model would have had to look at too much.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct LeftOut;
 
 /// A kind of comparison.
 pub trait Trial: Send + Sync + 'static {
@@ -45,8 +52,12 @@ pub trait Trial: Send + Sync + 'static {
     /// How many operations it has.
     fn operations(case: &Self::Case) -> usize;
 
-    /// Compares.
-    fn check(&self, case: &Self::Case) -> impl Future<Output = Verdict> + Send;
+    /// Runs it on all sides.
+    ///
+    /// # Errors
+    ///
+    /// If it is left out.
+    fn run(&self, case: &Self::Case) -> impl Future<Output = Result<Sides, LeftOut>> + Send;
 
     /// Makes a case smaller that fails.
     fn shrink(case: Self::Case, fails: impl FnMut(&Self::Case) -> bool) -> Self::Case;
@@ -140,20 +151,24 @@ async fn work<T: Trial>(trial: Arc<T>, shared: Arc<Shared>, first: u64, count: u
         }
         let seed = first.wrapping_add(number);
         let case = trial.case(seed);
-        let verdict = trial.check(&case).await;
+        let sides = trial.run(&case).await;
         let mut summary = shared
             .summary
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        summary.cases += u64::from(verdict != Verdict::LeftOut);
-        summary.left_out += u64::from(verdict == Verdict::LeftOut);
         summary.operations += T::operations(&case) as u64;
-        if let Verdict::Different(text) = verdict {
-            let case = case.to_string();
-            summary
-                .difference
-                .get_or_insert(Difference { seed, case, text });
-            shared.taken.store(count, Ordering::Relaxed);
+        match sides {
+            Err(LeftOut) => summary.left_out += 1,
+            Ok(sides) => {
+                summary.cases += 1;
+                if !sides.agree() {
+                    let (case, text) = (case.to_string(), sides.to_string());
+                    summary
+                        .difference
+                        .get_or_insert(Difference { seed, case, text });
+                    shared.taken.store(count, Ordering::Relaxed);
+                }
+            }
         }
     }
 }
@@ -163,11 +178,9 @@ const TRIES: usize = 20;
 
 fn smaller<T: Trial>(runtime: &Runtime, trial: &T, found: Difference) -> Difference {
     let difference = |case: &T::Case| {
-        let mut checks = (0..TRIES).map(|_| runtime.block_on(trial.check(case)));
-        checks.find_map(|verdict| match verdict {
-            Verdict::Different(text) => Some(text),
-            Verdict::Same | Verdict::LeftOut => None,
-        })
+        let mut runs = (0..TRIES).filter_map(|_| runtime.block_on(trial.run(case)).ok());
+        runs.find(|sides| !sides.agree())
+            .map(|sides| sides.to_string())
     };
     let small = T::shrink(trial.case(found.seed), |case| difference(case).is_some());
     match difference(&small) {
