@@ -418,6 +418,24 @@ fn timeout_does_not_revive_a_process_that_was_ended() {
     });
 }
 
+/// EXIT-18: nor does a poll that finds the signal in the mailbox say that there
+/// is nothing in it.
+#[test]
+fn poll_that_finds_its_process_ended_says_nothing() {
+    run(|_: Context<()>| async move {
+        let polled = Flag::default();
+        let flag = polled.clone();
+        let victim = spawn(move |mut ctx: Context<()>| async move {
+            exit(self_pid(), ExitReason::Shutdown);
+            ctx.self_ref().cast(());
+            ctx.receive_timeout(Duration::ZERO).await;
+            flag.raise();
+        });
+        assert_eq!(victim.unwrap().join().await, ExitReason::Shutdown);
+        assert!(!polled.is_up());
+    });
+}
+
 /// EXIT-19: `noproc` is for those who come too late, only.
 #[test]
 fn all_who_watch_see_the_same_reason() {

@@ -11,7 +11,7 @@ use crate::mailbox::{Attention, Entry, Mailbox};
 use crate::node::Node;
 use crate::node::seam::observe;
 use crate::pid::Pid;
-use crate::process::body;
+use crate::process::body::{self, Checkpoint};
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::process_ref::ProcessRef;
@@ -126,7 +126,7 @@ impl<M: Send + 'static> Context<M> {
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message<M>> {
         if timeout.is_zero() {
             self.give_way().await;
-            return self.try_receive();
+            return self.last_look().await;
         }
         let mut sleep = self.node().sleep(timeout);
         self.receive_until(&mut sleep).await
@@ -189,7 +189,20 @@ impl<M: Send + 'static> Context<M> {
         };
         // What was there when the time was up goes before the time-out, also
         // if the receive was only giving way to others.
-        received.or_else(|| self.try_receive())
+        match received {
+            Some(message) => Some(message),
+            None => self.last_look().await,
+        }
+    }
+
+    /// What lies in the mailbox when a receive waits no longer. A process that
+    /// must end is stopped here: it is not told that there is nothing.
+    async fn last_look(&mut self) -> Option<Message<M>> {
+        let message = self.try_receive();
+        if message.is_none() && body::checkpoint(&self.process) == Checkpoint::Stop {
+            std::future::pending::<()>().await;
+        }
+        message
     }
 
     /// The next entry, for behaviours, who obey system orders themselves.

@@ -1,0 +1,18 @@
+//! What proves that Resurgam keeps its laws.
+//!
+//! * [`model`]: processes, links, monitors, exits and names in plain Rust,
+//!   small enough to be read and believed;
+//! * [`program`]: random programs;
+//! * [`run`]: the same programs on the real runtime;
+//! * [`erlang`]: the same programs on Erlang itself;
+//! * [`signals`]: the comparisons of programs;
+//! * [`trial`]: many cases, until one differs.
+
+pub mod erlang;
+pub mod model;
+pub mod observation;
+pub mod program;
+pub mod run;
+pub mod signals;
+pub mod tree;
+pub mod trial;

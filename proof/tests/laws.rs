@@ -1,0 +1,54 @@
+//! The comparisons, in small. In large: `cargo run --release -p resurgam-proof
+//! -- model --programs 100000`, and so on.
+
+use std::io::Write;
+
+use resurgam::Node;
+use resurgam_proof::erlang::Erlang;
+use resurgam_proof::signals::{Racy, Settled, WithErlang};
+use resurgam_proof::tree::Trees;
+use resurgam_proof::trial::{self, Trial};
+use tokio::runtime::Runtime;
+
+#[track_caller]
+fn check<T: Trial>(cases: u64, trial: impl FnOnce(Node) -> T) {
+    let runtime = Runtime::new().unwrap();
+    let node = runtime.block_on(async { Node::new().unwrap() });
+    let summary = trial::run(&runtime, trial(node), 0, cases);
+    assert!(summary.difference.is_none(), "{summary}");
+    assert!(summary.cases * 10 >= cases * 9, "{summary}");
+}
+
+/// As `check`, if there is an Erlang. Where there must be one,
+/// `RESURGAM_PROOF_NEEDS_ERLANG` says so.
+#[track_caller]
+fn check_with_erlang<T: Trial>(cases: u64, trial: impl FnOnce(Node, Erlang) -> T) {
+    if Erlang::is_there() {
+        let erlang = Erlang::start().unwrap();
+        return check(cases, |node| trial(node, erlang));
+    }
+    let is_needed = std::env::var_os("RESURGAM_PROOF_NEEDS_ERLANG").is_some();
+    assert!(!is_needed, "there is no `erl`");
+    // Past the test's captured output, or nobody would know.
+    let _ = writeln!(std::io::stderr(), "there is no `erl`: not compared with Erlang");
+}
+
+#[test]
+fn runtime_does_what_the_model_does() {
+    check(2_000, |node| Settled { node });
+}
+
+#[test]
+fn runtime_does_one_of_the_things_that_can_be() {
+    check(300, |node| Racy { node, times: 5 });
+}
+
+#[test]
+fn erlang_does_what_the_model_does() {
+    check_with_erlang(1_000, |node, erlang| WithErlang { node, erlang });
+}
+
+#[test]
+fn trees_live_and_die_as_in_erlang() {
+    check_with_erlang(500, |node, erlang| Trees { node, erlang });
+}
