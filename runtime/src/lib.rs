@@ -28,6 +28,8 @@ mod slot;
 mod spawn;
 mod sync;
 mod table;
+#[cfg(all(test, resurgam_loom))]
+mod testing;
 mod thread;
 mod timer;
 

@@ -13,11 +13,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 use crate::process::cell::Process;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::deque::{Injector, Steal, Stealer, Worker};
+use crate::sync::{Mutex, per_thread};
 use sleepers::Sleepers;
 use watchdog::Watchdog;
 
@@ -51,7 +51,7 @@ struct Local {
     streak: u32,
 }
 
-thread_local! {
+per_thread! {
     static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
 }
 
@@ -266,3 +266,6 @@ impl std::fmt::Debug for Scheduler {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, resurgam_loom))]
+mod loom_tests;

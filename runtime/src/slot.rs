@@ -90,7 +90,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
-    use super::Slot;
+    use super::{Context, Slot, Waker};
 
     #[test]
     fn loom_an_answer_always_wakes_the_one_who_waits() {
@@ -129,6 +129,23 @@ mod loom_tests {
             handle.join().unwrap();
             assert!(matches!(early, None | Some(7)));
             assert_eq!(slot.close(), None);
+        });
+    }
+
+    /// As in a `select`: the place is polled with one waker, then with another,
+    /// while the answer comes.
+    #[test]
+    fn loom_the_latest_waker_is_the_one_that_counts() {
+        loom::model(|| {
+            let slot = Arc::new(Slot::new());
+            let answerer = Arc::clone(&slot);
+            let handle = thread::spawn(move || answerer.settle(7));
+            let early = slot.poll(&mut Context::from_waker(Waker::noop()));
+            if early.is_pending() {
+                let answer = block_on(std::future::poll_fn(|cx| slot.poll(cx)));
+                assert_eq!(answer, 7);
+            }
+            handle.join().unwrap();
         });
     }
 }

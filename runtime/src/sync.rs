@@ -1,10 +1,27 @@
-//! The locks and atomics of the runtime, from the standard library or, in the
-//! models, from loom (`--cfg resurgam_loom`).
+//! The locks, atomics and run queues of the runtime, from the standard library
+//! and crossbeam or, in the models, from loom (`--cfg resurgam_loom`).
 
 #[cfg(resurgam_loom)]
 pub(crate) use loom::sync::atomic;
 #[cfg(not(resurgam_loom))]
 pub(crate) use std::sync::atomic;
+
+#[cfg(not(resurgam_loom))]
+pub(crate) use std::thread_local as per_thread;
+/// Loom's, which does not know the `const`.
+#[cfg(resurgam_loom)]
+macro_rules! per_thread {
+    (static $name:ident: $type:ty = const { $init:expr };) => {
+        loom::thread_local! { static $name: $type = $init; }
+    };
+}
+#[cfg(resurgam_loom)]
+pub(crate) use per_thread;
+
+#[cfg(not(resurgam_loom))]
+pub(crate) use crossbeam_deque as deque;
+#[cfg(resurgam_loom)]
+pub(crate) mod deque;
 
 #[cfg(resurgam_loom)]
 use loom::sync as imp;

@@ -83,8 +83,11 @@ impl Table {
 
     /// Lets the process be found.
     pub(crate) fn publish(&self, process: Arc<dyn Process>) {
-        let slot = process.header().pid.slot();
-        self.slot(slot).0.lock().process = Some(process);
+        self.put(process.header().pid, process);
+    }
+
+    fn put(&self, pid: Pid, process: Arc<dyn Process>) {
+        self.slot(pid.slot()).0.lock().process = Some(process);
     }
 
     pub(crate) fn get(&self, pid: Pid) -> Option<Arc<dyn Process>> {
@@ -185,3 +188,6 @@ impl Free {
         self.released.pop_front()
     }
 }
+
+#[cfg(all(test, resurgam_loom))]
+mod loom_tests;

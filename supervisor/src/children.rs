@@ -95,7 +95,7 @@ impl Child {
 }
 
 /// The table of children.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Children {
     rows: BTreeMap<Rank, Child>,
     // Invariant: one entry for each row.

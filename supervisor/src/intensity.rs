@@ -74,7 +74,7 @@ pub(crate) enum Attempt {
 }
 
 /// The restart attempts of one supervisor that still count.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RestartLog {
     intensity: RestartIntensity,
     // Invariant: oldest first, and never more than `max_restarts` stamps.

@@ -14,6 +14,8 @@ use crate::children::{ChildState, Children, Rank, Scope, Ticket};
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 /// Which children are restarted together.
@@ -120,7 +122,7 @@ pub(crate) fn is_reported(restart: Restart, reason: &ExitReason) -> bool {
 }
 
 /// The brain of a static supervisor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     strategy: Strategy,
     children: Children,
@@ -129,7 +131,7 @@ pub(crate) struct Policy {
 }
 
 /// What is still to be done before the next message is served.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Plan {
     /// Nothing.
     #[default]
@@ -141,7 +143,7 @@ enum Plan {
 }
 
 /// What follows when all is stopped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Then {
     Restart(Scope),
     Abort(FailedToStartChild),

@@ -1,14 +1,17 @@
 //! Two or three threads, every interleaving: no wake-up and no message is
 //! lost, and a process is never in two run queues.
 
-use loom::sync::Arc;
+use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use super::{Attention, Inbox, Mailbox, Wake};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
+use crate::reply::{CallError, Owed, Unanswered};
 use crate::signal::{Cause, Exit, Signal};
+use crate::slot::Slot;
 
 /// A mailbox and how often its owner stands in a run queue.
 struct World {
@@ -41,6 +44,21 @@ impl World {
         }
     }
 
+    fn signal(&self) {
+        if let Ok(wake) = self.mailbox.push_signal(kill()) {
+            self.schedule(wake);
+        }
+    }
+
+    /// A turn of the owner, for a message that it takes.
+    fn begin_turn(&self) {
+        self.send(0);
+        self.queued.fetch_sub(1, Ordering::SeqCst);
+        self.mailbox.begin_turn();
+        let signals = self.mailbox.take(&mut Inbox::new(), &mut Vec::new());
+        assert!(signals.is_empty());
+    }
+
     /// One turn, if the owner is in the queue: how many messages it got.
     fn turn(&self, inbox: &mut Inbox<u32>) -> Option<usize> {
         self.queued
@@ -62,6 +80,17 @@ impl World {
             got += more;
         }
         got
+    }
+}
+
+fn kill() -> Signal {
+    let exit = Exit {
+        from: Pid::OUTSIDE,
+        reason: ExitReason::Kill,
+    };
+    Signal::Exit {
+        exit,
+        cause: Cause::Asked,
     }
 }
 
@@ -110,16 +139,7 @@ fn loom_a_signal_is_seen_by_its_flag_or_at_the_end_of_the_turn() {
         let world = World::idle();
         let other = Arc::clone(&world);
         let sender = thread::spawn(move || {
-            let exit = Exit {
-                from: Pid::OUTSIDE,
-                reason: ExitReason::Kill,
-            };
-            if let Ok(wake) = other.mailbox.push_signal(Signal::Exit {
-                exit,
-                cause: Cause::Asked,
-            }) {
-                other.schedule(wake);
-            }
+            other.signal();
         });
         let mut inbox = Inbox::new();
         let mut seen = 0;
@@ -173,5 +193,129 @@ fn loom_a_process_is_seized_once() {
         let rival = thread::spawn(move || usize::from(other.mailbox.seize()));
         let mine = usize::from(world.mailbox.seize());
         assert_eq!(mine + rival.join().unwrap(), 1);
+    });
+}
+
+/// Something happens while a turn comes to its end: it must bring one more.
+#[track_caller]
+fn check_end_of_turn(happen: fn(&World)) {
+    loom::model(move || {
+        let world = World::idle();
+        world.begin_turn();
+        let other = Arc::clone(&world);
+        let meanwhile = thread::spawn(move || happen(&other));
+        let wake = world.mailbox.end_turn(Attention::Messages);
+        world.schedule(wake);
+        meanwhile.join().unwrap();
+        assert_eq!(world.queued.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_a_waker_that_fires_at_the_end_of_a_turn_brings_one_more() {
+    check_end_of_turn(|world| {
+        let wake = world.mailbox.notify();
+        world.schedule(wake);
+    });
+}
+
+#[test]
+fn loom_a_signal_at_the_end_of_a_turn_brings_one_more() {
+    check_end_of_turn(|world| world.signal());
+}
+
+#[test]
+fn loom_a_message_at_the_end_of_a_turn_brings_one_more() {
+    check_end_of_turn(|world| world.send(1));
+}
+
+#[test]
+fn loom_a_signal_to_a_dying_process_is_somewhere() {
+    loom::model(|| {
+        let world = World::idle();
+        let other = Arc::clone(&world);
+        let sender = thread::spawn(move || match other.mailbox.push_signal(kill()) {
+            Ok(_) => 0,
+            Err(_) => 1,
+        });
+        let left = world.mailbox.close().signals.len();
+        assert_eq!(left + sender.join().unwrap(), 1);
+    });
+}
+
+/// A call against the end of its server: the caller is told, by the server's
+/// list, by what was left in its mailbox, or because the mailbox was closed.
+#[test]
+fn loom_a_caller_of_a_dying_server_is_told() {
+    loom::model(|| {
+        let world = World::idle();
+        let answer = std::sync::Arc::new(Slot::new());
+        let (other, owed) = (Arc::clone(&world), std::sync::Arc::clone(&answer));
+        let caller = thread::spawn(move || {
+            let given_back = other
+                .mailbox
+                .push_call(1, std::sync::Arc::clone(&owed) as _);
+            if given_back.is_err() {
+                owed.refuse(Unanswered::Down(ExitReason::NoProcess));
+            }
+            block_on(std::future::poll_fn(|cx| answer.poll(cx)))
+        });
+        let mut owed = Vec::new();
+        drop(world.mailbox.take(&mut Inbox::new(), &mut owed));
+        let remains = world.mailbox.close();
+        for reply in owed.into_iter().chain(remains.owed) {
+            reply.refuse(Unanswered::Down(ExitReason::Killed));
+        }
+        let told: Result<u32, CallError> = caller.join().unwrap();
+        assert!(matches!(told, Err(CallError::Down(_))));
+    });
+}
+
+/// Wakers outlive their process, and its mailbox may be pushed into while it
+/// is being closed.
+#[test]
+fn loom_a_process_that_has_ended_is_not_queued_again() {
+    loom::model(|| {
+        let world = World::idle();
+        world.begin_turn();
+        let (one, other) = (Arc::clone(&world), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            let wake = one.mailbox.notify();
+            one.schedule(wake);
+        });
+        let sender = thread::spawn(move || other.send(2));
+        drop(world.mailbox.close());
+        waker.join().unwrap();
+        sender.join().unwrap();
+        assert_eq!(world.queued.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// A process on a thread of its own waits at a bell instead of going back to a
+/// queue: each wake-up that it sleeps through would be a deadlock.
+#[test]
+fn loom_a_process_on_a_thread_is_rung_for() {
+    loom::model(|| {
+        let world = World::idle();
+        let bell = Arc::new(Notify::new());
+        let (theirs, ring) = (Arc::clone(&world), Arc::clone(&bell));
+        let sender = thread::spawn(move || {
+            for message in 0..2 {
+                if theirs.mailbox.push(message) == Ok(Wake::Schedule) {
+                    theirs.queued.fetch_add(1, Ordering::SeqCst);
+                    ring.notify();
+                }
+            }
+        });
+        let mut inbox = Inbox::new();
+        let mut got = 0;
+        while got < 2 {
+            // The bell may ring for nothing in the model, unlike a channel.
+            while world.queued.load(Ordering::SeqCst) == 0 {
+                bell.wait();
+            }
+            got += world.turn(&mut inbox).unwrap_or(0);
+        }
+        sender.join().unwrap();
     });
 }

@@ -4,14 +4,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crossbeam_deque::Worker;
-
 use crate::caught::drop_caught;
 use crate::mailbox::Wake;
 use crate::node::NodeInner;
 use crate::process::body;
-use crate::scheduler::{LOCAL, Local, Task};
+use crate::scheduler::{LOCAL, Local, Scheduler, Task};
 use crate::sync::atomic::Ordering;
+use crate::sync::deque::Worker;
 
 /// Runs processes until the node is over.
 pub(crate) async fn run(mut host: Host) {
@@ -20,7 +19,7 @@ pub(crate) async fn run(mut host: Host) {
         match host.turn() {
             Turn::Spent => give_way().await,
             Turn::Idle => {
-                if sleep(&node, index).await == Slept::No {
+                if sleep(&node.scheduler, index).await == Slept::No {
                     give_way().await;
                 }
             }
@@ -32,7 +31,7 @@ pub(crate) async fn run(mut host: Host) {
 /// Lets other Tokio tasks run, from the back of the worker's queue. Not by
 /// Tokio's own `yield_now`: it keeps the task where no other worker can take
 /// it from, and what runs next here may block.
-async fn give_way() {
+pub(super) async fn give_way() {
     let mut gave_way = false;
     poll_fn(|cx| {
         if gave_way {
@@ -47,7 +46,7 @@ async fn give_way() {
 
 /// Whether a host that lay down really slept.
 #[derive(Copy, Clone, PartialEq, Eq)]
-enum Slept {
+pub(super) enum Slept {
     Yes,
     No,
 }
@@ -90,7 +89,7 @@ impl Host {
 
     fn turn(&mut self) -> Turn {
         let node = Arc::clone(&self.node);
-        let _local = lay_open(&node, self.index, &mut self.queue);
+        let _local = lay_open(&node.scheduler, self.index, &mut self.queue);
         let mut work = 0;
         for _ in 0..Self::TURN {
             self.tick = self.tick.wrapping_add(1);
@@ -120,8 +119,7 @@ impl Host {
 }
 
 /// Sleeps until there is something to do.
-async fn sleep(node: &NodeInner, index: usize) -> Slept {
-    let scheduler = &node.scheduler;
+pub(super) async fn sleep(scheduler: &Scheduler, index: usize) -> Slept {
     let mut lain_down = false;
     let slept = poll_fn(|cx| {
         if lain_down && !scheduler.sleepers.is_asleep(index) {
@@ -147,32 +145,33 @@ impl Drop for Host {
 }
 
 /// Lends a host's queue to its thread for a turn.
-fn lay_open<'a>(
-    node: &NodeInner,
+pub(super) fn lay_open<'a>(
+    scheduler: &Scheduler,
     index: usize,
     queue: &'a mut Option<Worker<Task>>,
 ) -> LaidOpen<'a> {
     let lent = queue.take().expect("a host lends its queue once at a time");
     let local = Local {
-        scheduler: &raw const node.scheduler,
+        scheduler: std::ptr::from_ref(scheduler),
         index,
         queue: lent,
         streak: 0,
     };
     LaidOpen {
-        before: LOCAL.replace(Some(local)),
+        before: LOCAL.with(|place| place.replace(Some(local))),
         queue,
     }
 }
 
 /// Takes the queue back at the end of a turn.
-struct LaidOpen<'a> {
+pub(super) struct LaidOpen<'a> {
     before: Option<Local>,
     queue: &'a mut Option<Worker<Task>>,
 }
 
 impl Drop for LaidOpen<'_> {
     fn drop(&mut self) {
-        *self.queue = LOCAL.replace(self.before.take()).map(|local| local.queue);
+        let local = LOCAL.with(|place| place.replace(self.before.take()));
+        *self.queue = local.map(|local| local.queue);
     }
 }

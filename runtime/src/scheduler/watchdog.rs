@@ -22,24 +22,51 @@ const INTERVAL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     bell: Sender<()>,
-    on_duty: AtomicBool,
+    duty: Duty,
+}
+
+/// Whether the watchdog watches: what it and the hosts agree on.
+#[derive(Debug)]
+struct Duty(AtomicBool);
+
+/// Whether the watchdog must be woken.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[must_use = "a watchdog that is not woken rests for ever"]
+enum Ring {
+    Needed,
+    Spared,
 }
 
 impl Watchdog {
     /// A watchdog that has no thread yet, and where its thread waits.
     pub(crate) fn new() -> (Self, Receiver<()>) {
         let (bell, rung) = crossbeam_channel::bounded(1);
-        let on_duty = AtomicBool::new(false);
-        (Self { bell, on_duty }, rung)
+        let duty = Duty::resting();
+        (Self { bell, duty }, rung)
     }
 
     /// A host got up: there may be something to watch.
     pub(crate) fn call(&self) {
-        // Pairs with the fence in `may_rest`.
-        fence(Ordering::SeqCst);
-        if !self.on_duty.load(Ordering::SeqCst) && !self.on_duty.swap(true, Ordering::SeqCst) {
+        if self.duty.call() == Ring::Needed {
             // Full means that it has been called.
             let _ = self.bell.try_send(());
+        }
+    }
+}
+
+impl Duty {
+    fn resting() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// A host got up.
+    fn call(&self) -> Ring {
+        // Pairs with the fence in `may_rest`.
+        fence(Ordering::SeqCst);
+        if self.0.load(Ordering::SeqCst) || self.0.swap(true, Ordering::SeqCst) {
+            Ring::Spared
+        } else {
+            Ring::Needed
         }
     }
 
@@ -49,10 +76,10 @@ impl Watchdog {
         if !all_sleep() {
             return false;
         }
-        self.on_duty.store(false, Ordering::SeqCst);
+        self.0.store(false, Ordering::SeqCst);
         // Pairs with the fence in `call`.
         fence(Ordering::SeqCst);
-        all_sleep() || self.on_duty.swap(true, Ordering::SeqCst)
+        all_sleep() || self.0.swap(true, Ordering::SeqCst)
     }
 }
 
@@ -83,6 +110,7 @@ fn watch(node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
         }
         if scheduler
             .watchdog
+            .duty
             .may_rest(|| scheduler.sleepers.awake() == 0)
         {
             return Some(());
@@ -98,5 +126,85 @@ fn watch(node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
             }
         }
         before = turns;
+    }
+}
+
+#[cfg(all(test, resurgam_loom))]
+mod loom_tests {
+    use std::task::Waker;
+
+    use loom::sync::{Arc, Notify};
+    use loom::thread;
+
+    use super::{Duty, Ring};
+    use crate::scheduler::sleepers::Sleepers;
+
+    /// Hosts that sleep, and a watchdog that was called when the last one got
+    /// up and has not yet seen that it lay down again.
+    struct World {
+        sleepers: Sleepers,
+        duty: Duty,
+        bell: Notify,
+    }
+
+    impl World {
+        fn asleep(hosts: usize) -> Arc<Self> {
+            let sleepers = Sleepers::new(hosts);
+            for host in 0..hosts {
+                sleepers.lie_down(host, Waker::noop().clone());
+            }
+            let duty = Duty::resting();
+            let _ = duty.call();
+            let bell = Notify::new();
+            Arc::new(Self {
+                sleepers,
+                duty,
+                bell,
+            })
+        }
+
+        fn get_up(&self, host: usize) {
+            self.sleepers.rise(host);
+            if self.duty.call() == Ring::Needed {
+                self.bell.notify();
+            }
+        }
+
+        /// Rests and is woken until it sees somebody awake. If nobody woke it,
+        /// it would rest for ever, which loom sees.
+        fn watch(&self) {
+            while self.duty.may_rest(|| self.sleepers.awake() == 0) {
+                self.bell.wait();
+            }
+        }
+    }
+
+    #[test]
+    fn loom_a_host_that_gets_up_never_finds_the_watchdog_at_rest_for_good() {
+        loom::model(|| {
+            let world = World::asleep(1);
+            let host = Arc::clone(&world);
+            let host = thread::spawn(move || host.get_up(0));
+            world.watch();
+            host.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_hosts_that_get_up_and_lie_down_do_not_send_the_watchdog_away() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let world = World::asleep(2);
+            let (first, second) = (Arc::clone(&world), Arc::clone(&world));
+            let restless = thread::spawn(move || {
+                first.get_up(0);
+                first.sleepers.lie_down(0, Waker::noop().clone());
+            });
+            let busy = thread::spawn(move || second.get_up(1));
+            world.watch();
+            restless.join().unwrap();
+            busy.join().unwrap();
+        });
     }
 }

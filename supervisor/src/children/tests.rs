@@ -120,3 +120,9 @@ fn churn_leaves_the_table_empty() {
         (0, 0, 0)
     );
 }
+
+impl Scope {
+    pub(crate) fn ends(self) -> (Rank, Rank) {
+        (self.first, self.end)
+    }
+}

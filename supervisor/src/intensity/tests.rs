@@ -148,3 +148,9 @@ fn log_never_holds_more_than_the_limit_and_shrinks_again() {
     }
     assert!(log.recent.len() <= 2, "{} stamps left", log.recent.len());
 }
+
+impl RestartLog {
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = Instant> {
+        self.recent.iter().copied()
+    }
+}

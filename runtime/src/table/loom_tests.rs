@@ -1,0 +1,90 @@
+//! Two threads: a pid finds its own process or nothing, and a table that was
+//! closed knows of everyone who still came in.
+
+use loom::sync::Arc as LoomArc;
+use loom::thread;
+
+use super::*;
+use crate::testing::Token;
+
+impl Table {
+    /// With one slot, so that the next process gets the place of the last.
+    fn of_one_slot() -> LoomArc<Self> {
+        let table = Self::new(8);
+        table.free.lock().fresh = Pid::SLOTS;
+        table.free.lock().released.push_back(Self::FIRST);
+        LoomArc::new(table)
+    }
+
+    fn add(&self, process: &Arc<dyn Process>) -> Pid {
+        let pid = self.reserve().expect("there is room");
+        self.put(pid, Arc::clone(process));
+        pid
+    }
+}
+
+fn token() -> Arc<dyn Process> {
+    Arc::new(Token::default())
+}
+
+#[test]
+fn loom_a_stale_pid_never_finds_who_has_its_slot_now() {
+    loom::model(|| {
+        let table = Table::of_one_slot();
+        let [old, new] = [token(), token()];
+        let stale = table.add(&old);
+        let (theirs, next) = (LoomArc::clone(&table), Arc::clone(&new));
+        let other = thread::spawn(move || {
+            theirs.vacate();
+            theirs.remove(stale);
+            theirs.add(&next)
+        });
+        let found = table.get(stale);
+        assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &old)));
+        let fresh = other.join().unwrap();
+        assert!(table.get(stale).is_none());
+        let found = table.get(fresh).expect("it is there");
+        assert!(Arc::ptr_eq(&found, &new));
+        assert_eq!((table.len(), table.visible()), (1, 1));
+    });
+}
+
+#[test]
+fn loom_a_pid_that_is_not_published_yet_finds_nobody() {
+    loom::model(|| {
+        let table = Table::of_one_slot();
+        let process = token();
+        let pid = table.reserve().expect("there is room");
+        let (theirs, published) = (LoomArc::clone(&table), Arc::clone(&process));
+        let other = thread::spawn(move || theirs.put(pid, published));
+        let found = table.get(pid);
+        assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &process)));
+        other.join().unwrap();
+        assert!(table.get(pid).is_some());
+    });
+}
+
+/// Whoever stops a node waits until the table is empty: it must count those
+/// that got in before it was closed, published or not.
+#[test]
+fn loom_a_closed_table_knows_of_everyone_who_got_in() {
+    loom::model(|| {
+        let table = Table::of_one_slot();
+        let theirs = LoomArc::clone(&table);
+        let spawner = thread::spawn(move || {
+            let pid = theirs.reserve().ok()?;
+            theirs.put(pid, token());
+            Some(pid)
+        });
+        table.close();
+        let live = table.len();
+        let pid = spawner.join().unwrap();
+        assert_eq!(live, usize::from(pid.is_some()));
+        if let Some(pid) = pid {
+            table.vacate();
+            table.remove(pid);
+            assert!(table.get(pid).is_none());
+        }
+        assert_eq!(table.len(), 0);
+    });
+}
