@@ -6,6 +6,26 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+/// Whether a bug is planted; none is in this build.
+#[cfg(not(resurgam_planted))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}
+
+/// Whether a bug is planted; see the module.
+#[cfg(resurgam_planted)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::planted::is($crate::planted::Bug::$bug)
+    };
+}
+
 mod caught;
 mod clock;
 mod exit_reason;
@@ -15,6 +35,8 @@ mod name;
 mod node;
 mod panic_hook;
 mod pid;
+#[cfg(resurgam_planted)]
+pub mod planted;
 mod process;
 mod process_ref;
 mod registry;

@@ -141,6 +141,9 @@ impl<M> Mailbox<M> {
         // Release: pairs with the owner's Acquire in `is_signalled`; the lock
         // orders the rest.
         self.signalled.store(true, Ordering::Release);
+        if planted!(SignalDoesNotWake) && queue.state == RunState::Idle {
+            return Ok(Wake::Already);
+        }
         Ok(queue.wake())
     }
 
@@ -180,7 +183,7 @@ impl<M> Mailbox<M> {
     pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
         let mut queue = self.queue.lock();
         queue.attention = attention;
-        let busy = queue.state == RunState::Notified
+        let busy = queue.state == RunState::Notified && !planted!(WakeLostAtTurnEnd)
             || !queue.signals.is_empty()
             || (attention == Attention::Messages && !queue.messages.is_empty());
         if busy {
@@ -201,7 +204,7 @@ impl<M> Mailbox<M> {
         owed: &mut Vec<Arc<dyn Owed>>,
     ) -> Vec<Stamped<Signal>> {
         let mut queue = self.queue.lock();
-        if inbox.messages.is_empty() {
+        if inbox.messages.is_empty() || planted!(InboxOverwritten) {
             std::mem::swap(&mut inbox.messages, &mut queue.messages);
         } else {
             inbox.messages.append(&mut queue.messages);
@@ -230,9 +233,14 @@ impl<M> Mailbox<M> {
 
 impl<M> Queue<M> {
     fn push(&mut self, message: M) -> Wake {
-        self.messages.push_back(message);
+        if planted!(MailboxLifo) {
+            self.messages.push_front(message);
+        } else {
+            self.messages.push_back(message);
+        }
         self.pushed += 1;
         match self.attention {
+            Attention::Messages if planted!(MessageDoesNotWake) => Wake::Already,
             Attention::Messages => self.wake(),
             Attention::Signals => Wake::Already,
         }
@@ -286,7 +294,7 @@ impl<M> Inbox<M> {
     pub(crate) fn next(&mut self, notices: &mut VecDeque<Stamped<Notice>>) -> Option<Entry<M>> {
         if notices
             .front()
-            .is_some_and(|notice| notice.position <= self.received)
+            .is_some_and(|notice| notice.position <= self.received || planted!(NoticesOvertake))
         {
             return notices
                 .pop_front()

@@ -191,7 +191,7 @@ pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
     let process = current::expect("flush_exit");
     match flush(
         &process,
-        |notice| matches!(notice, Notice::Exit(exit) if exit.from == pid),
+        |notice| matches!(notice, Notice::Exit(exit) if exit.from == pid || planted!(FlushTakesAny)),
     )? {
         Notice::Exit(exit) => Some(exit.reason),
         Notice::Down(_) | Notice::System(_) => None,
@@ -276,6 +276,9 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
 pub fn demonitor(reference: MonitorRef) -> bool {
     let process = current::expect("demonitor");
     let header = process.header();
+    if planted!(DemonitoredFires) {
+        return header.owner.lock().monitors.contains_key(&reference);
+    }
     let Some(target) = header.owner.lock().monitors.remove(&reference) else {
         return false;
     };

@@ -209,7 +209,7 @@ impl<T: Send + 'static> Reply<T> {
 
 impl<T: Send + 'static> Drop for Reply<T> {
     fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else {
+        let Some(answer) = self.answer.take().filter(|_| !planted!(DroppedReplyUntold)) else {
             return;
         };
         // In the server itself it is not yet clear whether it dropped the
@@ -359,6 +359,9 @@ where
         }
         // A reply that came while the deadline was looked at still counts
         // (law GS-27).
+        if planted!(TimeoutUnheeded) {
+            return Poll::Pending;
+        }
         let result = answer.slot.close().unwrap_or(Err(CallError::TimedOut));
         self.state = State::Over;
         Poll::Ready(result)

@@ -234,7 +234,9 @@ impl SpawnOptions {
         let mut owner = header.owner.lock();
         if self.link {
             newborn.links.link_newborn(header.pid);
-            owner.links.link_newborn(pid);
+            if !planted!(SpawnLinkHalf) {
+                owner.links.link_newborn(pid);
+            }
         }
         self.monitor.then(|| {
             let reference = MonitorRef::new(header.pid, owner.number());

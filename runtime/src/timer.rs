@@ -105,7 +105,8 @@ impl Timers {
     /// Arms a timer; one that is aimed at a process goes with it.
     pub(crate) fn arm(&self, deadline: Instant, aim: Option<Pid>, action: Action) -> TimerRef {
         let mut state = self.state.lock();
-        let timer = state.insert(deadline, aim, action);
+        let early = Duration::from_millis(u64::from(planted!(TimerEarly)));
+        let timer = state.insert(deadline.checked_sub(early).unwrap_or(deadline), aim, action);
         let is_first = state.due.keys().next() == Some(&(deadline, timer.number));
         drop(state);
         match &self.clock {
@@ -130,6 +131,9 @@ impl Timers {
     /// Cancels a timer: how long it had still to run, or `None` if it has
     /// fired or was cancelled (laws TIMER-04, TIMER-05).
     pub(crate) fn cancel(&self, timer: TimerRef) -> Option<Duration> {
+        if planted!(CancelledTimerFires) {
+            return self.read(timer);
+        }
         let cancelled = self.state.lock().remove(timer)?;
         let left = cancelled.deadline.saturating_duration_since(self.now());
         drop_caught(cancelled.action);

@@ -2,6 +2,7 @@
 //!
 //! Pure: the time is handed in. An attempt costs the same whatever the limit.
 
+use resurgam_runtime::planted;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -105,8 +106,14 @@ impl RestartLog {
 
     /// Drops the oldest stamp if it has left the window.
     fn forget_expired(&mut self, now: Instant) {
-        let is_expired =
-            |oldest: &Instant| now.saturating_duration_since(*oldest) > self.intensity.period;
+        let is_expired = |oldest: &Instant| {
+            let period = if planted!(WindowTooShort) {
+                self.intensity.period / 2
+            } else {
+                self.intensity.period
+            };
+            now.saturating_duration_since(*oldest) > period
+        };
         if self.recent.front().is_some_and(is_expired) {
             self.recent.pop_front();
         }
@@ -115,6 +122,7 @@ impl RestartLog {
     /// As stamps are ordered, a full log whose oldest stamp has not expired
     /// holds only stamps that count.
     fn is_full(&self) -> bool {
-        self.recent.len() >= self.intensity.max_restarts as usize
+        let one_more = usize::from(planted!(IntensityOneMore));
+        self.recent.len() >= self.intensity.max_restarts as usize + one_more
     }
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use resurgam_runtime::planted;
 use resurgam_runtime::{ExitReason, Pid, StartError};
 
 use crate::child_spec::{ChildId, Restart};
@@ -106,6 +107,8 @@ pub(crate) enum Verdict {
 /// Laws SUP-30 to SUP-34.
 pub(crate) fn judge(restart: Restart, reason: &ExitReason) -> Verdict {
     match (restart, reason.is_graceful()) {
+        (Restart::Transient, true) if planted!(TransientAlwaysRestarted) => Verdict::Restart,
+        (Restart::Temporary, _) if planted!(TemporaryRestarted) => Verdict::Restart,
         (Restart::Permanent, _) => Verdict::Restart,
         (Restart::Transient, false) => Verdict::Restart,
         (Restart::Transient, true) => Verdict::Keep,
@@ -182,6 +185,11 @@ impl Policy {
     pub(crate) fn next(&mut self, event: Event) -> Step {
         match event {
             Event::Begin => self.start_next(Scope::ALL, Occasion::Begin),
+            Event::End if planted!(OrphanLeft) => {
+                let first = self.children.first_in(Scope::ALL).map(|(rank, _)| rank);
+                let scope = first.map_or(Scope::ALL, |first| Scope::ALL.after(first));
+                self.stop_next(scope, Then::Rest)
+            }
             Event::End => self.stop_next(Scope::ALL, Then::Rest),
             Event::Exited { pid, reason, now } => self.exited(pid, &reason, now),
             Event::Retry { ticket, now } => self.retry(ticket, now),
@@ -225,6 +233,12 @@ impl Policy {
             Attempt::Refused => Step::GiveUp(rank),
             Attempt::Allowed => {
                 let scope = self.scope_of(rank);
+                if planted!(SiblingsNotStopped) {
+                    return self.start_next(scope, Occasion::Restart);
+                }
+                if planted!(OneForAllRestartsOne) {
+                    return self.stop_next(scope, Then::Restart(Scope::only(rank)));
+                }
                 self.stop_next(scope, Then::Restart(scope))
             }
         }
@@ -234,6 +248,7 @@ impl Policy {
         match self.strategy {
             Strategy::OneForOne => Scope::only(rank),
             Strategy::OneForAll => Scope::ALL,
+            Strategy::RestForOne if planted!(RestForOneTakesOlder) => Scope::ALL,
             Strategy::RestForOne => Scope::from(rank),
         }
     }
@@ -242,6 +257,7 @@ impl Policy {
         match std::mem::take(&mut self.plan) {
             Plan::Starting(_, Occasion::Begin) => self.abort(rank, error),
             // The ones after it stay down until it is tried again.
+            Plan::Starting(_, Occasion::Restart) if planted!(RetryForgotten) => Step::Wait,
             Plan::Starting(_, Occasion::Restart) => Step::Retry(self.children.restarting(rank)),
             Plan::Rest | Plan::Stopping(..) => Step::Wait,
         }
@@ -267,8 +283,16 @@ impl Policy {
     }
 
     fn stop_next(&mut self, mut scope: Scope, then: Then) -> Step {
-        while let Some((rank, child)) = self.children.last_in(scope) {
-            scope = scope.before(rank);
+        while let Some((rank, child)) = if planted!(StoppedInStartOrder) {
+            self.children.first_in(scope)
+        } else {
+            self.children.last_in(scope)
+        } {
+            scope = if planted!(StoppedInStartOrder) {
+                scope.after(rank)
+            } else {
+                scope.before(rank)
+            };
             match child.state {
                 ChildState::Running(_) => {
                     self.plan = Plan::Stopping(scope, then);

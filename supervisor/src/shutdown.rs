@@ -11,6 +11,7 @@ use resurgam_runtime::{
 };
 
 use crate::child_spec::{Restart, Shutdown};
+use resurgam_runtime::planted;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,9 @@ async fn within(limit: Duration, pid: Pid, mut death: Join) -> ExitReason {
     match timeout(limit, &mut death).await {
         Ok(reason) => reason,
         Err(_elapsed) => {
+            if planted!(TimeoutDoesNotKill) {
+                return ExitReason::Killed;
+            }
             kill(pid);
             death.await
         }

@@ -42,6 +42,9 @@ pub(super) async fn serve<S: GenServer>(
         let reason = ExitReason::custom("init fails by order of the simulation");
         return refuse(&ctx.context, &ack, InitError::Stop(reason));
     }
+    if planted!(AcknowledgedEarly) {
+        ack.tell(&ctx.context, Ok(()));
+    }
     // A panic here ends the process, which whoever starts it sees.
     let mut server = match S::init(args, &mut ctx).await {
         Ok(server) => server,
@@ -141,12 +144,17 @@ async fn terminate<S: GenServer>(
     terminated.err().unwrap_or(reason)
 }
 
+/// Where a simulation may let a callback panic.
+fn begin_callback() {
+    #[cfg(feature = "sim")]
+    crate::sim::await_point();
+}
+
 /// Runs a callback; a panic becomes the reason it means.
 async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
     panic_hook::forget_place();
     let callback = async {
-        #[cfg(feature = "sim")]
-        crate::sim::await_point();
+        begin_callback();
         callback.await
     };
     AssertUnwindSafe(callback)

@@ -146,6 +146,8 @@ impl NodeInner {
     /// Answers a signal in the name of a process that has ended (law SIG-16).
     pub(crate) fn bounce(self: &Arc<Self>, dead: Pid, signal: Signal) {
         match signal {
+            Signal::Link { .. } if planted!(NoprocExitDropped) => {}
+            Signal::Monitor { .. } if planted!(NoprocDownDropped) => {}
             Signal::Link { from } => {
                 let exit = Exit {
                     from: dead,

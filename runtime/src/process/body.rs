@@ -230,6 +230,9 @@ fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
         Signal::Link { from } => header.owner.lock().links.on_link(from),
         Signal::Unlink { from, number } => {
             header.owner.lock().links.on_unlink(from);
+            if planted!(UnlinkNotAcknowledged) {
+                return;
+            }
             let ack = Signal::UnlinkAck {
                 from: header.pid,
                 number,

@@ -39,7 +39,9 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
     let header = process.header();
     header.node.table.vacate();
-    release_name(process);
+    if !planted!(NameReleasedLate) {
+        release_name(process);
+    }
     let before = header.owner.lock().fate.replace(reason.clone());
     drop_caught(before);
     let (signals, owed) = process.close();
@@ -52,13 +54,28 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     // Nothing of the user's runs as this process any more: what it would link
     // to now would not be told.
     let _left = current::leave();
+    if planted!(MonitorsFirst) {
+        tell_watchers(process, &reason);
+    }
+    if planted!(JoinTooEarly) {
+        join_early(process, &reason);
+    }
     tell_links(process, &reason);
-    header.node.table.remove(header.pid);
+    if planted!(NameReleasedLate) {
+        release_name(process);
+    }
+    if !planted!(TableKept) {
+        header.node.table.remove(header.pid);
+    }
     // Whoever arms a timer looks into the table afterwards.
-    header.node.timers.forget(header.pid);
+    if !planted!(TimersKept) {
+        header.node.timers.forget(header.pid);
+    }
     let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
     answer_unheard(process, &reason);
-    fail_owed(process, owed, &reason);
+    if !planted!(CallersForgotten) {
+        fail_owed(process, owed, &reason);
+    }
     tell_watchers(process, &reason);
     tell_late(process, late, &reason);
     leave_monitored(process);
@@ -98,7 +115,9 @@ fn release_name(process: &Arc<dyn Process>) {
     let header = process.header();
     let mut registration = header.registration.lock();
     let before = std::mem::replace(&mut *registration, Registration::Closed);
-    if let Registration::Named(name) = &before {
+    if let Registration::Named(name) = &before
+        && !planted!(NameKept)
+    {
         header.node.registry.remove(name, header.pid);
     }
 }
@@ -142,7 +161,8 @@ fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
     let header = process.header();
     let links: Links = std::mem::take(&mut header.owner.lock().links);
     observe!(header.node, |world| world.tells_links(process, &links));
-    for other in links.linked() {
+    let left_out = links.linked().last().filter(|_| planted!(ExitDropped));
+    for other in links.linked().filter(|other| Some(*other) != left_out) {
         let exit = Exit {
             from: header.pid,
             reason: reason.clone(),
@@ -155,10 +175,27 @@ fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
     }
 }
 
+/// A planted bug: the joins go before the links.
+fn join_early(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let header = process.header();
+    let mut owner = header.owner.lock();
+    let joins = owner
+        .watchers
+        .extract_if(.., |_, watcher| matches!(watcher, Watcher::Waiter(_)));
+    let joins: Vec<_> = joins.collect();
+    drop(owner);
+    for (reference, watcher) in joins {
+        tell_watcher(&header.node, header.pid, reference, watcher, reason.clone());
+    }
+}
+
 fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
     let header = process.header();
     let watchers = std::mem::take(&mut header.owner.lock().watchers);
-    for (reference, watcher) in watchers {
+    for (reference, watcher) in watchers
+        .into_iter()
+        .skip(usize::from(planted!(DownDropped)))
+    {
         tell_watcher(&header.node, header.pid, reference, watcher, reason.clone());
     }
 }

@@ -64,6 +64,9 @@ impl Links {
 
     /// A link request came. One that crosses an unlink of this end is void.
     pub(crate) fn on_link(&mut self, other: Pid) {
+        if planted!(CrossedLinkCounts) {
+            self.0.insert(other, Link::Linked);
+        }
         self.0.entry(other).or_insert(Link::Linked);
     }
 
@@ -71,7 +74,7 @@ impl Links {
     /// is leaving too, it goes on waiting for its own acknowledgement: until
     /// then a link request of the other end crosses this end's unlink.
     pub(crate) fn on_unlink(&mut self, other: Pid) {
-        if self.0.get(&other) == Some(&Link::Linked) {
+        if self.0.get(&other) == Some(&Link::Linked) || planted!(UnlinkForgotten) {
             self.0.remove(&other);
         }
     }
@@ -86,7 +89,8 @@ impl Links {
     /// The other end ended; whether that counts here. The link is gone after
     /// it either way, so that one end's death counts once.
     pub(crate) fn on_exit(&mut self, other: Pid) -> bool {
-        self.0.remove(&other) == Some(Link::Linked)
+        let before = self.0.remove(&other);
+        before == Some(Link::Linked) || planted!(ExitAfterUnlink) && before.is_some()
     }
 
     /// The processes this one is linked to.

@@ -27,6 +27,18 @@ pub(crate) enum Reaction {
 pub(crate) fn react_to_exit(mode: ExitMode, cause: Cause, exit: Exit) -> Reaction {
     match (cause, mode, &exit.reason) {
         // EXIT-12: an explicit kill cannot be trapped, and is renamed.
+        (Cause::Asked, ExitMode::Trapped, ExitReason::Kill) if planted!(KillTrapped) => {
+            Reaction::Deliver(exit)
+        }
+        (Cause::Asked, _, ExitReason::Kill) if planted!(KillNotRenamed) => {
+            Reaction::Die(ExitReason::Kill)
+        }
+        (_, ExitMode::Fatal, ExitReason::Normal) if planted!(NormalIsFatal) => {
+            Reaction::Die(exit.reason)
+        }
+        (_, ExitMode::Trapped, reason) if planted!(TrapIgnored) && reason.is_abnormal() => {
+            Reaction::Die(exit.reason)
+        }
         (Cause::Asked, _, ExitReason::Kill) => Reaction::Die(ExitReason::Killed),
         // TRAP-02, EXIT-08.
         (_, ExitMode::Trapped, _) => Reaction::Deliver(exit),
