@@ -18,6 +18,16 @@ pub use resurgam_runtime::*;
 #[doc(inline)]
 pub use resurgam_supervisor::*;
 
+/// A seeded simulator of processes, servers and supervisors.
+#[cfg(feature = "sim")]
+pub mod sim {
+    #[doc(inline)]
+    pub use resurgam_runtime::sim::*;
+
+    #[doc(inline)]
+    pub use resurgam_macros::sim_test as test;
+}
+
 /// The README's example, as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

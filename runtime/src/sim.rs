@@ -127,7 +127,7 @@ pub(crate) struct Setup {
 
 /// How long the processes of a simulation have to shut down in good order when
 /// it ends, on its own clock.
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+const GRACE: Duration = Duration::from_secs(3600);
 
 impl Sim {
     /// How many steps may go by at one moment before it is said that nothing
@@ -298,7 +298,9 @@ impl Sim {
                  does a process wake itself for ever?"
             );
         }
-        self.check_at_rest();
+        if self.world.is_at_rest() {
+            self.check_at_rest();
+        }
     }
 
     /// Runs for a time on the simulation's clock.

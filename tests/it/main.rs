@@ -12,6 +12,8 @@ mod registry;
 mod scheduler;
 mod shutdown;
 mod signals;
+#[cfg(feature = "sim")]
+mod sim;
 mod spawn;
 mod supervisor;
 mod support;

@@ -334,17 +334,10 @@ impl World {
         state.agenda.extend(held.into_values());
     }
 
-    /// Whether nothing can happen before time passes.
+    /// Whether nothing can happen before a timer fires.
     pub(super) fn is_at_rest(&self) -> bool {
         let now = self.clock.now();
-        let state = self.state.lock();
-        state.agenda.is_empty()
-            && state
-                .held
-                .keys()
-                .next()
-                .is_none_or(|(until, _)| *until > now)
-            && self.timers.next_deadline().is_none_or(|due| due > now)
+        !self.is_under_way() && self.timers.next_deadline().is_none_or(|due| due > now)
     }
 
     /// Whether something is on its way or held up.

@@ -1,0 +1,122 @@
+//! The attribute macros of Resurgam. Used through the facade: `resurgam::sim::test`.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::quote;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Error, Expr, FnArg, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
+
+/// Makes a test of a function that takes a `&mut Sim`: it is run under many
+/// seeds.
+///
+/// * `seeds = 1000`: how many (100, if it is not said);
+/// * `explore = Explore::Random`: how the order is chosen (mixed, if it is not
+///   said);
+/// * `sweep`: the function is run with every process killed at every step, see
+///   `Plan::sweep_kills`; `seeds` is 1 then if it is not said.
+///
+/// The variables `SIM_SEED`, `SIM_SEEDS` and `SIM_TAPE` of the environment
+/// overrule it, as for every plan.
+#[proc_macro_attribute]
+pub fn sim_test(options: TokenStream, item: TokenStream) -> TokenStream {
+    let parser = Punctuated::<Setting, Token![,]>::parse_terminated;
+    let options = parse_macro_input!(options with parser);
+    let test = parse_macro_input!(item as ItemFn);
+    expand(options, &test)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
+
+/// One option of the attribute.
+enum Setting {
+    Value(MetaNameValue),
+    Flag(syn::Ident),
+}
+
+impl syn::parse::Parse for Setting {
+    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek2(Token![=]) {
+            input.parse().map(Self::Value)
+        } else {
+            input.parse().map(Self::Flag)
+        }
+    }
+}
+
+fn expand(options: Punctuated<Setting, Token![,]>, test: &ItemFn) -> Result<Tokens, Error> {
+    check(test)?;
+    let mut seeds: Option<Expr> = None;
+    let mut explore: Option<Expr> = None;
+    let mut sweep = false;
+    for option in options {
+        match option {
+            Setting::Value(option) if option.path.is_ident("seeds") => seeds = Some(option.value),
+            Setting::Value(option) if option.path.is_ident("explore") => {
+                explore = Some(option.value);
+            }
+            Setting::Flag(flag) if flag == "sweep" => sweep = true,
+            Setting::Value(other) => return Err(unknown(&other.path)),
+            Setting::Flag(other) => return Err(unknown(&other)),
+        }
+    }
+    let seeds = match (seeds, sweep) {
+        (Some(seeds), _) => Some(quote!(.seeds(#seeds))),
+        (None, true) => Some(quote!(.seeds(1))),
+        (None, false) => None,
+    };
+    let explore = explore.map(|explore| quote!(.explore(#explore)));
+    let run = if sweep {
+        quote!(sweep_kills)
+    } else {
+        quote!(run)
+    };
+    let (attributes, visibility, signature, block) =
+        (&test.attrs, &test.vis, &test.sig, &test.block);
+    let (name, inputs) = (&signature.ident, &signature.inputs);
+    let text = name.to_string();
+    Ok(quote! {
+        #(#attributes)*
+        #[test]
+        #visibility fn #name() {
+            fn scenario(#inputs) #block
+            ::resurgam::sim::Plan::new()
+                .name(#text)
+                #seeds
+                #explore
+                .#run(scenario);
+        }
+    })
+}
+
+/// The function must be of the shape that a plan runs.
+fn check(test: &ItemFn) -> Result<(), Error> {
+    let signature = &test.sig;
+    if let Some(asyncness) = &signature.asyncness {
+        return Err(Error::new(
+            asyncness.span(),
+            "a simulated test is no `async fn`; use `sim.run(async { … })` inside it",
+        ));
+    }
+    let one = signature.inputs.len() == 1;
+    if !one || matches!(signature.inputs.first(), Some(FnArg::Receiver(_))) {
+        return Err(Error::new(
+            signature.ident.span(),
+            "a simulated test takes one argument: `sim: &mut Sim`",
+        ));
+    }
+    if let ReturnType::Type(_, returned) = &signature.output {
+        return Err(Error::new(
+            returned.span(),
+            "a simulated test returns nothing; it fails by a panic",
+        ));
+    }
+    Ok(())
+}
+
+fn unknown(what: &impl quote::ToTokens) -> Error {
+    Error::new_spanned(
+        what,
+        "unknown option; there are `seeds = …`, `explore = …` and `sweep`",
+    )
+}
