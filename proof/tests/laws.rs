@@ -30,7 +30,10 @@ fn check_with_erlang<T: Trial>(cases: u64, trial: impl FnOnce(Node, Erlang) -> T
     let is_needed = std::env::var_os("RESURGAM_PROOF_NEEDS_ERLANG").is_some();
     assert!(!is_needed, "there is no `erl`");
     // Past the test's captured output, or nobody would know.
-    let _ = writeln!(std::io::stderr(), "there is no `erl`: not compared with Erlang");
+    let _ = writeln!(
+        std::io::stderr(),
+        "there is no `erl`: not compared with Erlang"
+    );
 }
 
 #[test]
