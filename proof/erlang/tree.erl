@@ -51,6 +51,7 @@ perform(Observer, {stop, Reason}) ->
 perform(Observer, Event) ->
     case find(Observer, element(2, Event)) of
         {Pid, supervisor} -> call(Observer, Pid, Event);
+        {Pid, dynamic} -> call_dynamic(Observer, Pid, Event);
         _ -> "nobody"
     end.
 
@@ -64,6 +65,17 @@ call(Observer, Pid, {start_child, _, Child}) ->
         {error, {Reason, _Child}} -> ["failed.", reason(Reason)];
         Other -> result(Other)
     end.
+
+%% One that is dynamic knows its children by their pids.
+call_dynamic(_, Pid, {start_child, _, {_, _, Kind}}) ->
+    result(supervisor:start_child(Pid, [Kind]));
+call_dynamic(Observer, Pid, {terminate_child, _, Id}) ->
+    case find(Observer, Id) of
+        {Child, _} -> result(supervisor:terminate_child(Pid, Child));
+        none -> "nobody"
+    end;
+call_dynamic(_, _, _) ->
+    "nobody".
 
 result(ok) -> "ok";
 result({ok, undefined}) -> "ignored";
@@ -102,7 +114,7 @@ told(Observer, Result, Unordered, Root) ->
 settle(Observer, Root, Last) ->
     erlang:yield(),
     Living = ask(Observer, living),
-    Supervisors = lists:sort([{Id, N, Pid} || {Pid, {supervisor, Id, N}} <- maps:to_list(Living)]),
+    Supervisors = lists:sort([{Id, N, Pid} || {Pid, {Role, Id, N}} <- maps:to_list(Living), Role =/= worker]),
     Looks = [look(Pid, Id, N, Living) || {Id, N, Pid} <- Supervisors],
     Lines = [Line || {Line, _} <- Looks],
     Had = [Pid || {Id, _, Pid} <- Supervisors, Id =:= Root] ++ lists:append([Pids || {_, Pids} <- Looks]),
@@ -116,12 +128,26 @@ settle(Observer, Root, Last) ->
 look(Supervisor, Id, N, Living) ->
     try {supervisor:which_children(Supervisor), supervisor:count_children(Supervisor)} of
         {Children, Counts} ->
-            Told = [io_lib:format("~p:~s", [Child, at(Pid, Living)]) || {Child, Pid, _, _} <- Children],
+            Told = told(Children, Living),
             Numbers = [proplists:get_value(K, Counts) || K <- [specs, active, supervisors, workers]],
             Line = io_lib:format("~p#~p[~s]~p/~p/~p/~p", [Id, N, lists:join($,, Told) | Numbers]),
             {lists:flatten(Line), [Pid || {_, Pid, _, _} <- Children, Pid =/= undefined]}
     catch
         exit:_ -> {gone, []}
+    end.
+
+told([{undefined, _, _, _} | _] = Children, Living) ->
+    lists:sort([child(number(Pid, Living), Pid, Living) || {_, Pid, _, _} <- Children]);
+told(Children, Living) ->
+    [child(Id, Pid, Living) || {Id, Pid, _, _} <- Children].
+
+child(Id, Pid, Living) ->
+    lists:flatten(io_lib:format("~p:~s", [Id, at(Pid, Living)])).
+
+number(Pid, Living) ->
+    case Living of
+        #{Pid := {_, Id, _}} -> Id;
+        _ -> unknown
     end.
 
 at(undefined, _) -> "down";
@@ -173,7 +199,7 @@ observe(Log, Ended, Starts, Living) ->
                 worker ->
                     Line = line("-~p#~p.~s", [Id, N, reason(Reason)]),
                     observe([Line | Log], Ended, Starts, Others);
-                supervisor ->
+                _ ->
                     Line = line("^~p#~p.~s", [Id, N, reason(Reason)]),
                     observe(Log, [Line | Ended], Starts, Others)
             end
@@ -202,7 +228,7 @@ start(Observer, {supervisor, {Id, Strategy, Intensity, Children}}) ->
     N = ask(Observer, {start, Id}),
     case supervisor:start_link(?MODULE, {supervisor, Observer, Strategy, Intensity, Children}) of
         {ok, Pid} ->
-            ask(Observer, {enter, Pid, supervisor, Id, N}),
+            ask(Observer, {enter, Pid, role(Strategy), Id, N}),
             {ok, Pid};
         Error ->
             Error
@@ -217,6 +243,9 @@ start(Observer, {worker, Id, deaf, Trouble}) ->
     end;
 start(Observer, {worker, _, _, _} = Worker) ->
     gen_server:start_link(?MODULE, {worker, Observer, Worker}, []).
+
+role({_Restart, _Shutdown}) -> dynamic;
+role(_) -> supervisor.
 
 start_deaf(Observer, Id, N) ->
     Parent = self(),
@@ -237,6 +266,12 @@ deaf() ->
         {'EXIT', _, Reason} -> exit(Reason)
     end.
 
+init({supervisor, Observer, {Restart, Shutdown}, Intensity, []}) ->
+    process_flag(priority, high),
+    Flags = #{strategy => simple_one_for_one, intensity => Intensity, period => 3600},
+    Template = #{id => child, start => {?MODULE, start, [Observer]}, restart => Restart,
+                 shutdown => Shutdown, type => worker},
+    {ok, {Flags, [Template]}};
 init({supervisor, Observer, Strategy, Intensity, Children}) ->
     process_flag(priority, high),
     Flags = #{strategy => Strategy, intensity => Intensity, period => 3600},

@@ -13,6 +13,12 @@
 //!   The stack that errors carry there is cut off (EXIT-03).
 //! * Of monitors that a process made, the number is compared, not whom they
 //!   watch: by name, Erlang keeps the name, Resurgam the pid.
+//! * No child of a dynamic supervisor says `ignore` when it is restarted: OTP 25
+//!   keeps an entry without a process for it, later ones do not (SUP-157).
+//! * Of a dynamic supervisor, Erlang counts one spec, Resurgam (as Elixir) one a
+//!   child (SUP-159, DYN-16).
+//! * Where supervisors are killed, or stop children side by side, the ends of
+//!   children are compared without their order.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;

@@ -5,6 +5,7 @@
 //! * [`program`]: random programs;
 //! * [`run`]: the same programs on the real runtime;
 //! * [`erlang`]: the same programs on Erlang itself;
+//! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
 //! * [`trial`]: many cases, until one differs.
 

@@ -11,7 +11,7 @@ mod stage;
 
 use std::fmt;
 
-use resurgam::{Node, Strategy};
+use resurgam::{Node, Restart};
 
 use crate::erlang::Erlang;
 use crate::trial::{LeftOut, Sides, Trial};
@@ -41,11 +41,22 @@ pub struct Supervisor {
     pub children: Vec<Child>,
 }
 
+/// Which children are restarted together.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// Those that the static supervisor's strategy says.
+    Static(resurgam::Strategy),
+    /// Each by itself: a dynamic supervisor, which starts with none. Its
+    /// children are workers and all alike in this, as Erlang's
+    /// `simple_one_for_one` has them.
+    Dynamic(Restart, Shutdown),
+}
+
 /// A child.
 #[derive(Clone, Debug)]
 pub struct Child {
     /// When it is restarted.
-    pub restart: resurgam::Restart,
+    pub restart: Restart,
     /// How it is stopped.
     pub shutdown: Shutdown,
     /// What it is.
@@ -178,6 +189,15 @@ impl Supervisor {
         })
     }
 
+    /// Whether it stops children side by side.
+    fn has_dynamic(&self) -> bool {
+        let below = |child: &Child| match &child.kind {
+            Kind::Worker(_) => false,
+            Kind::Supervisor(supervisor) => supervisor.has_dynamic(),
+        };
+        matches!(self.strategy, Strategy::Dynamic(..)) || self.children.iter().any(below)
+    }
+
     fn has_supervisor(&self, id: Id) -> bool {
         let below = |child: &Child| match &child.kind {
             Kind::Worker(_) => false,
@@ -199,7 +219,7 @@ impl Case {
             Event::Kill(id) => self.root.has_supervisor(*id),
             _ => false,
         };
-        self.root.kills_supervisors() || self.events.iter().any(kills)
+        self.root.kills_supervisors() || self.root.has_dynamic() || self.events.iter().any(kills)
     }
 
     /// Drops events, then children, as long as it still fails.
@@ -295,9 +315,10 @@ impl fmt::Display for Case {
 impl fmt::Display for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let strategy = match self.strategy {
-            Strategy::OneForOne => "one_for_one",
-            Strategy::OneForAll => "one_for_all",
-            _ => "rest_for_one",
+            Strategy::Static(resurgam::Strategy::OneForOne) => "one_for_one".to_owned(),
+            Strategy::Static(resurgam::Strategy::OneForAll) => "one_for_all".to_owned(),
+            Strategy::Static(resurgam::Strategy::RestForOne) => "rest_for_one".to_owned(),
+            Strategy::Dynamic(restart, shutdown) => format!("{{{restart},{shutdown}}}"),
         };
         write!(f, "{{{},{strategy},{},[", self.id, self.intensity)?;
         commas(f, &self.children)?;
@@ -308,10 +329,8 @@ impl fmt::Display for Supervisor {
 impl fmt::Display for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shutdown = match self.shutdown {
-            Shutdown::BrutalKill => "brutal_kill",
-            Shutdown::Timeout if self.is_deaf() => "1",
-            Shutdown::Timeout => "5000",
-            Shutdown::Infinity => "infinity",
+            Shutdown::Timeout if self.is_deaf() => "1".to_owned(),
+            shutdown => shutdown.to_string(),
         };
         write!(f, "{{{},{shutdown},{}}}", self.restart, self.kind)
     }
@@ -326,6 +345,16 @@ impl Child {
                 ..
             })
         )
+    }
+}
+
+impl fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BrutalKill => "brutal_kill",
+            Self::Timeout => "5000",
+            Self::Infinity => "infinity",
+        })
     }
 }
 

@@ -113,6 +113,10 @@ const AT_ONCE: usize = 8;
 
 /// Compares the cases of `count` seeds, from `first` on. Stops at the first
 /// that differs, and makes it smaller.
+///
+/// # Panics
+///
+/// If a comparison does.
 pub fn run<T: Trial>(runtime: &Runtime, trial: T, first: u64, count: u64) -> Summary {
     let trial = Arc::new(trial);
     let begun = Instant::now();

@@ -38,20 +38,20 @@ fn check_with_erlang<T: Trial>(cases: u64, trial: impl FnOnce(Node, Erlang) -> T
 
 #[test]
 fn runtime_does_what_the_model_does() {
-    check(2_000, |node| Settled { node });
+    check(1_000, |node| Settled { node });
 }
 
 #[test]
 fn runtime_does_one_of_the_things_that_can_be() {
-    check(300, |node| Racy { node, times: 5 });
+    check(100, |node| Racy { node, times: 5 });
 }
 
 #[test]
 fn erlang_does_what_the_model_does() {
-    check_with_erlang(1_000, |node, erlang| WithErlang { node, erlang });
+    check_with_erlang(500, |node, erlang| WithErlang { node, erlang });
 }
 
 #[test]
 fn trees_live_and_die_as_in_erlang() {
-    check_with_erlang(500, |node, erlang| Trees { node, erlang });
+    check_with_erlang(250, |node, erlang| Trees { node, erlang });
 }

@@ -27,7 +27,7 @@ impl Size {
     pub const RACY: Self = Self {
         processes: 3,
         least_steps: 3,
-        most_steps: 6,
+        most_steps: 7,
     };
 }
 
@@ -46,6 +46,7 @@ pub(super) fn program(seed: u64, size: Size) -> Program {
         hot: [rng.usize(..processes), rng.usize(..processes)],
         trapping: rng.u8(..4),
         deadly: rng.u8(1..=8),
+        theme: [Theme::All, Theme::All, Theme::Links, Theme::Monitors][rng.usize(..4)],
         rng,
     };
     let steps = (0..length).map(|_| author.step()).collect();
@@ -54,6 +55,14 @@ pub(super) fn program(seed: u64, size: Size) -> Program {
         processes,
         steps,
     }
+}
+
+/// What a program is mostly about.
+#[derive(Copy, Clone)]
+enum Theme {
+    All,
+    Links,
+    Monitors,
 }
 
 /// Who writes one program.
@@ -67,6 +76,7 @@ struct Author {
     trapping: u8,
     /// How often processes end.
     deadly: u8,
+    theme: Theme,
     rng: Rng,
 }
 
@@ -106,6 +116,9 @@ impl Author {
             return Op::TrapExit(self.rng.u8(..4) > 0);
         }
         let other = self.other(actor);
+        if let Some(op) = self.theme_op(other) {
+            return op;
+        }
         match self.rng.u8(..40) {
             0..=4 => Op::Send(other, self.rng.u32(..1000)),
             5 => Op::SendName(self.name(), self.rng.u32(..1000)),
@@ -122,6 +135,17 @@ impl Author {
             32..=33 => Op::Receive,
             34..=37 => Op::Poll,
             _ => Op::IsAlive(other),
+        }
+    }
+
+    fn theme_op(&mut self, other: Who) -> Option<Op> {
+        match (self.theme, self.rng.u8(..8)) {
+            (Theme::Links, 0..=3) => Some(Op::Link(other)),
+            (Theme::Links, 4..=6) => Some(Op::Unlink(other)),
+            (Theme::Monitors, 0..=3) => Some(Op::Monitor(other)),
+            (Theme::Monitors, 4..=5) => Some(Op::Demonitor(self.rng.usize(..3), Down::Flushed)),
+            (Theme::Monitors, 6) => Some(Op::Demonitor(self.rng.usize(..3), Down::Kept)),
+            (Theme::All | Theme::Links | Theme::Monitors, _) => None,
         }
     }
 

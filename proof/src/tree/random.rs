@@ -1,10 +1,12 @@
 //! Trees out of random numbers.
 
 use fastrand::Rng;
-use resurgam::{Restart, Strategy};
+use resurgam::Restart;
+use resurgam::Strategy::{OneForAll, OneForOne, RestForOne};
 
 use super::{
-    Case, Child, Event, Failure, Id, Kind, Manner, Reason, Shutdown, Supervisor, Trouble, Worker,
+    Case, Child, Event, Failure, Id, Kind, Manner, Reason, Shutdown, Strategy, Supervisor, Trouble,
+    Worker,
 };
 
 /// How many levels of supervisors there are at most.
@@ -16,6 +18,7 @@ pub(super) fn case(seed: u64) -> Case {
         next: 0,
         parents: Vec::new(),
         supervisors: Vec::new(),
+        dynamic: Vec::new(),
     };
     let root = gardener.supervisor(1);
     let length = gardener.rng.usize(1..=10);
@@ -33,6 +36,7 @@ struct Gardener {
     /// Each child with its supervisor.
     parents: Vec<(Id, Id)>,
     supervisors: Vec<Id>,
+    dynamic: Vec<(Id, Restart, Shutdown)>,
 }
 
 impl Gardener {
@@ -48,12 +52,11 @@ impl Gardener {
     fn supervisor(&mut self, level: u32) -> Supervisor {
         let id = self.number();
         self.supervisors.push(id);
-        let strategy = self.pick(&[
-            Strategy::OneForOne,
-            Strategy::OneForAll,
-            Strategy::RestForOne,
-        ]);
         let intensity = self.pick(&[0, 1, 2, 3, 5, 100]);
+        if level > 1 && self.rng.u8(..4) == 0 {
+            return self.dynamic(id, intensity);
+        }
+        let strategy = Strategy::Static(self.pick(&[OneForOne, OneForAll, RestForOne]));
         let children = (0..self.rng.usize(0..=4))
             .map(|_| self.child(id, level))
             .collect();
@@ -65,13 +68,26 @@ impl Gardener {
         }
     }
 
+    fn dynamic(&mut self, id: Id, intensity: u32) -> Supervisor {
+        let restart = self.restart();
+        let shutdown = self.shutdown(Manner::Plain);
+        self.dynamic.push((id, restart, shutdown));
+        let strategy = Strategy::Dynamic(restart, shutdown);
+        Supervisor {
+            id,
+            strategy,
+            intensity,
+            children: Vec::new(),
+        }
+    }
+
+    fn restart(&mut self) -> Restart {
+        use Restart::{Permanent, Temporary, Transient};
+        self.pick(&[Permanent, Permanent, Transient, Temporary])
+    }
+
     fn child(&mut self, parent: Id, level: u32) -> Child {
-        let restart = self.pick(&[
-            Restart::Permanent,
-            Restart::Permanent,
-            Restart::Transient,
-            Restart::Temporary,
-        ]);
+        let restart = self.restart();
         let is_supervisor = level < LEVELS && self.rng.u8(..3) == 0;
         let (kind, shutdown) = if is_supervisor {
             let shutdown = match self.rng.u8(..10) {
@@ -137,6 +153,9 @@ impl Gardener {
             // Nobody knows this one.
             _ => (1000, 0),
         };
+        if !self.dynamic.is_empty() && self.rng.u8(..4) == 0 {
+            return self.start_dynamic();
+        }
         match self.rng.u8(..20) {
             0..=8 => Event::Crash(child, self.reason()),
             9..=11 => Event::Kill(child),
@@ -150,15 +169,48 @@ impl Gardener {
     /// A new child, or one that is there already.
     fn start_child(&mut self, known: Id) -> Event {
         let parent = self.pick(&self.supervisors.clone());
+        if self.dynamic.iter().any(|(id, ..)| *id == parent) {
+            return self.start_dynamic();
+        }
         let mut child = self.child(parent, LEVELS);
         if self.rng.u8(..3) == 0
             && let Kind::Worker(worker) = &mut child.kind
             && let Some((known, parent)) = self.parents.iter().copied().find(|(id, _)| *id == known)
+            && self.dynamic.iter().all(|(id, ..)| *id != parent)
         {
             worker.id = known;
             return Event::StartChild(parent, child);
         }
         Event::StartChild(parent, child)
+    }
+
+    fn start_dynamic(&mut self) -> Event {
+        let (parent, restart, shutdown) = self.pick(&self.dynamic.clone());
+        let mut worker = self.worker();
+        if worker.manner == Manner::Deaf {
+            worker.manner = Manner::Trapping;
+        }
+        // One that ignores its restart stays as a dead entry in older versions
+        // of OTP (law SUP-157).
+        if let Some(Trouble {
+            what: what @ Failure::Ignore,
+            from,
+            count,
+        }) = &mut worker.trouble
+            && *from + *count > 2
+        {
+            *what = Failure::Panic;
+        }
+        self.parents.push((worker.id, parent));
+        let kind = Kind::Worker(worker);
+        Event::StartChild(
+            parent,
+            Child {
+                restart,
+                shutdown,
+                kind,
+            },
+        )
     }
 
     fn reason(&mut self) -> Reason {

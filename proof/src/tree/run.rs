@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use resurgam::{
-    ChildSpec, ChildStatus, ChildType, DeleteChildError, ExitReason, Node, Pid, RestartChildError,
-    StartChildError, StartError, StartSupervisorError, Started, SupervisorRef, TerminateChildError,
+    CallError, ChildCount, ChildInfo, ChildSpec, ChildStatus, ChildType, DeleteChildError,
+    DynamicSupervisor, DynamicSupervisorRef, ExitReason, Node, Pid, RestartChildError,
+    StartChildError, StartDynamicChildError, StartError, Started, SupervisorRef,
+    TerminateChildError, TerminateDynamicChildError,
 };
 
 use super::stage::{Entry, News, Role, Server, Stage, Start, exit_reason, reason_of, start_deaf};
-use super::{Case, Child, Event, Kind, Manner, Shutdown, Supervisor};
+use super::{Case, Child, Event, Kind, Manner, Shutdown, Strategy, Supervisor};
 
 /// What is seen of the tree after the start and after each event.
 pub(super) async fn run(node: &Node, case: &Case) -> String {
@@ -19,7 +21,7 @@ pub(super) async fn run(node: &Node, case: &Case) -> String {
     let unordered = case.is_unordered();
     let started = match start_root(&stage, &case.root).await {
         Ok(()) => "ok".to_owned(),
-        Err(error) => failed(&error.into()),
+        Err(error) => failed(&error),
     };
     let mut lines = vec![told(&stage, started, unordered).await];
     for event in &case.events {
@@ -30,28 +32,57 @@ pub(super) async fn run(node: &Node, case: &Case) -> String {
     lines.join(" | ")
 }
 
-async fn start_root(stage: &Arc<Stage>, root: &Supervisor) -> Result<(), StartSupervisorError> {
+async fn start_root(stage: &Arc<Stage>, root: &Supervisor) -> Result<(), StartError> {
     let start = stage.begin(root.id);
-    let supervisor = builder(stage, root).start_on(&stage.node).await?;
-    enter(stage, start, supervisor);
+    let hour = Duration::from_secs(3600);
+    let role = match root.strategy {
+        Strategy::Static(strategy) => {
+            let builder = row(stage, root, strategy);
+            Role::Supervisor(builder.start_on(&stage.node).await?)
+        }
+        Strategy::Dynamic(..) => {
+            let builder = DynamicSupervisor::builder().intensity(root.intensity, hour);
+            Role::Dynamic(builder.start_on(&stage.node).await?)
+        }
+    };
+    enter(stage, start, role);
     Ok(())
 }
 
-fn enter(stage: &Stage, start: Start, supervisor: SupervisorRef) -> Option<Pid> {
-    let pid = supervisor.pid()?;
-    stage.enter(
-        start,
-        Some(pid),
-        stage.node.join(pid),
-        Role::Supervisor(supervisor),
-    );
+async fn start_below(stage: Arc<Stage>, below: Supervisor) -> Result<Started, StartError> {
+    let start = stage.begin(below.id);
+    let hour = Duration::from_secs(3600);
+    let role = match below.strategy {
+        Strategy::Static(strategy) => {
+            Role::Supervisor(row(&stage, &below, strategy).start_link().await?)
+        }
+        Strategy::Dynamic(..) => {
+            let builder = DynamicSupervisor::builder().intensity(below.intensity, hour);
+            Role::Dynamic(builder.start_link().await?)
+        }
+    };
+    let pid = enter(&stage, start, role);
+    Ok(pid.map_or_else(Started::ignore, Started::new))
+}
+
+fn enter(stage: &Stage, start: Start, role: Role) -> Option<Pid> {
+    let pid = match &role {
+        Role::Worker(worker) => worker.pid(),
+        Role::Supervisor(supervisor) => supervisor.pid(),
+        Role::Dynamic(supervisor) => supervisor.pid(),
+    }?;
+    stage.enter(start, Some(pid), stage.node.join(pid), role);
     Some(pid)
 }
 
-fn builder(stage: &Arc<Stage>, supervisor: &Supervisor) -> resurgam::SupervisorBuilder {
+fn row(
+    stage: &Arc<Stage>,
+    supervisor: &Supervisor,
+    strategy: resurgam::Strategy,
+) -> resurgam::SupervisorBuilder {
     let hour = Duration::from_secs(3600);
     let children = supervisor.children.iter().map(|child| spec(stage, child));
-    resurgam::Supervisor::builder(supervisor.strategy)
+    resurgam::Supervisor::builder(strategy)
         .intensity(supervisor.intensity, hour)
         .children(children)
 }
@@ -80,13 +111,6 @@ fn spec(stage: &Arc<Stage>, child: &Child) -> ChildSpec {
     spec.restart(child.restart).shutdown(shutdown)
 }
 
-async fn start_below(stage: Arc<Stage>, below: Supervisor) -> Result<Started, StartError> {
-    let start = stage.begin(below.id);
-    let supervisor = builder(&stage, &below).start_link().await?;
-    let pid = enter(&stage, start, supervisor);
-    Ok(pid.map_or_else(Started::ignore, Started::new))
-}
-
 /// Lets the event happen; what came of it for who asked.
 async fn perform(stage: &Arc<Stage>, event: &Event) -> String {
     match event {
@@ -97,7 +121,7 @@ async fn perform(stage: &Arc<Stage>, event: &Event) -> String {
                 end.await;
                 "crashed".to_owned()
             }
-            Some((_, Role::Supervisor(_))) | None => "nobody".to_owned(),
+            Some((_, Role::Supervisor(_) | Role::Dynamic(_))) | None => "nobody".to_owned(),
         },
         Event::Kill(id) => match stage.find(*id) {
             Some((pid, _)) => {
@@ -107,20 +131,47 @@ async fn perform(stage: &Arc<Stage>, event: &Event) -> String {
             }
             None => "nobody".to_owned(),
         },
-        Event::Stop(reason) => match stage.find(0) {
-            Some((_, Role::Supervisor(root))) => {
-                let stopped = root.stop_with(exit_reason(*reason)).await;
-                if stopped.is_ok() { "ok" } else { "failed" }.to_owned()
-            }
-            Some((_, Role::Worker(_))) | None => "nobody".to_owned(),
-        },
+        Event::Stop(reason) => {
+            let stopped = match stage.find(0) {
+                Some((_, Role::Supervisor(root))) => root.stop_with(exit_reason(*reason)).await,
+                Some((_, Role::Dynamic(root))) => root.stop_with(exit_reason(*reason)).await,
+                Some((_, Role::Worker(_))) | None => return "nobody".to_owned(),
+            };
+            if stopped.is_ok() { "ok" } else { "failed" }.to_owned()
+        }
         Event::TerminateChild(of, _)
         | Event::RestartChild(of, _)
         | Event::DeleteChild(of, _)
         | Event::StartChild(of, _) => match stage.find(*of) {
             Some((_, Role::Supervisor(supervisor))) => call(stage, &supervisor, event).await,
+            Some((_, Role::Dynamic(supervisor))) => call_dynamic(stage, &supervisor, event).await,
             Some((_, Role::Worker(_))) | None => "nobody".to_owned(),
         },
+    }
+}
+
+/// A dynamic supervisor knows its children by their pids, and can only start
+/// and stop them.
+async fn call_dynamic(
+    stage: &Arc<Stage>,
+    supervisor: &DynamicSupervisorRef,
+    event: &Event,
+) -> String {
+    match event {
+        Event::StartChild(_, child) => match supervisor.start_child(spec(stage, child)).await {
+            Ok(started) => up(&started),
+            Err(StartDynamicChildError::Failed(error)) => failed(&error),
+            Err(error) => error.to_string(),
+        },
+        Event::TerminateChild(_, id) => match stage.find(*id) {
+            Some((pid, _)) => match supervisor.terminate_child(pid).await {
+                Ok(()) => "ok".to_owned(),
+                Err(TerminateDynamicChildError::NotFound(_)) => "not_found".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            None => "nobody".to_owned(),
+        },
+        _ => "nobody".to_owned(),
     }
 }
 
@@ -177,7 +228,7 @@ fn failed(error: &StartError) -> String {
 #[derive(PartialEq, Eq, Default)]
 struct View {
     /// By supervisor: its children with what they are at, newest first.
-    children: BTreeMap<Start, Vec<(String, String)>>,
+    children: BTreeMap<Start, Vec<String>>,
     /// By supervisor: how many there are.
     counts: BTreeMap<Start, String>,
     happened: usize,
@@ -215,36 +266,55 @@ async fn look(stage: &Stage) -> View {
         ..View::default()
     };
     let mut had: BTreeSet<Pid> = stage.find(0).map(|(pid, _)| pid).into_iter().collect();
-    for (start, supervisor) in supervisors {
-        let (Ok(children), Ok(count)) = (
-            supervisor.which_children().await,
-            supervisor.count_children().await,
-        ) else {
+    for (start, role) in supervisors {
+        let Ok((children, count)) = ask(&role).await else {
             view.is_quiet = false;
             continue;
         };
-        let told = children.into_iter().map(|child| {
-            had.extend(child.pid());
-            view.is_quiet &= child.status != ChildStatus::Restarting;
-            let at = match child.status {
-                ChildStatus::Running(pid) => match before.get(&pid) {
-                    Some((_, count)) => count.to_string(),
-                    None => "?".to_owned(),
-                },
-                ChildStatus::Restarting => "restarting".to_owned(),
-                _ => "down".to_owned(),
-            };
-            (child.id.to_string(), at)
-        });
-        let told: Vec<_> = told.collect();
+        had.extend(children.iter().filter_map(ChildInfo::pid));
+        view.is_quiet &= children
+            .iter()
+            .all(|child| child.status != ChildStatus::Restarting);
+        let mut told: Vec<_> = children.iter().map(|child| tell(child, &before)).collect();
+        let mut specs = count.specs;
+        if let Role::Dynamic(_) = role {
+            // They stand in no order, and Erlang has one spec for all.
+            told.sort_unstable();
+            specs = 1;
+        }
         view.children.insert(start, told);
-        let (specs, active) = (count.specs, count.active);
-        let (supervisors, workers) = (count.supervisors, count.workers);
+        let ChildCount {
+            active,
+            supervisors,
+            workers,
+            ..
+        } = count;
         view.counts
             .insert(start, format!("{specs}/{active}/{supervisors}/{workers}"));
     }
     view.is_quiet &= before.keys().copied().eq(had);
     view
+}
+
+async fn ask(role: &Role) -> Result<(Vec<ChildInfo>, ChildCount), CallError> {
+    match role {
+        Role::Worker(_) => Ok(Default::default()),
+        Role::Supervisor(row) => Ok((row.which_children().await?, row.count_children().await?)),
+        Role::Dynamic(heap) => Ok((heap.which_children().await?, heap.count_children().await?)),
+    }
+}
+
+/// A child with the number of its start.
+fn tell(child: &ChildInfo, living: &BTreeMap<Pid, Start>) -> String {
+    let at = match child.status {
+        ChildStatus::Running(pid) => match living.get(&pid) {
+            Some((_, count)) => count.to_string(),
+            None => "?".to_owned(),
+        },
+        ChildStatus::Restarting => "restarting".to_owned(),
+        _ => "down".to_owned(),
+    };
+    format!("{}:{at}", child.id)
 }
 
 /// What is to be told after an event: the result, what happened, what there is.
@@ -258,10 +328,6 @@ async fn told(stage: &Stage, result: String, unordered: bool) -> String {
         line.push_str(&entry);
     }
     for ((id, count), children) in &view.children {
-        let children: Vec<_> = children
-            .iter()
-            .map(|(id, at)| format!("{id}:{at}"))
-            .collect();
         let counts = &view.counts[&(*id, *count)];
         // Writing into a string cannot fail.
         let _ = write!(line, " {id}#{count}[{}]{counts}", children.join(","));

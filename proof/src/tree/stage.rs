@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use resurgam::{
-    ExitReason, GenServer, InitError, Join, Message, Node, Pid, ProcessRef, ServerContext,
-    StartError, StartPanicked, Started, SupervisorRef, spawn_options, trap_exit,
+    DynamicSupervisorRef, ExitReason, GenServer, InitError, Join, Message, Node, Pid, ProcessRef,
+    ServerContext, StartError, StartPanicked, Started, SupervisorRef, spawn_options, trap_exit,
 };
 
 use super::{Failure, Id, Manner, Reason, Worker};
@@ -55,6 +55,7 @@ struct Being {
 pub(super) enum Role {
     Worker(ProcessRef<Reason>),
     Supervisor(SupervisorRef),
+    Dynamic(DynamicSupervisorRef),
 }
 
 impl Stage {
@@ -97,7 +98,7 @@ impl Stage {
     }
 
     /// The supervisors that live, by number. Those that have ended are noted.
-    pub(super) fn supervisors(&self) -> BTreeMap<Start, SupervisorRef> {
+    pub(super) fn supervisors(&self) -> BTreeMap<Start, Role> {
         let mut book = self.book();
         let Book {
             living,
@@ -106,13 +107,13 @@ impl Stage {
         } = &mut *book;
         let mut found = BTreeMap::new();
         living.retain(|_, being| {
-            let Role::Supervisor(supervisor) = &being.role else {
+            if let Role::Worker(_) = being.role {
                 return true;
-            };
+            }
             match (&mut being.end).now_or_never() {
                 Some(reason) => supervisors_ended.push((being.start, reason_of(&reason))),
                 None => {
-                    found.insert(being.start, supervisor.clone());
+                    found.insert(being.start, being.role.clone());
                     return true;
                 }
             }
