@@ -1,7 +1,9 @@
 //! The timers of a node agree with a naive list of them, whatever is asked of
 //! them and in whatever order.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::task::Wake;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -152,4 +154,27 @@ fn a_timer_that_is_due_when_it_is_armed_fires_at_once() {
     assert_eq!(world.timers.len(), 0);
     assert!(world.timers.over.load(Ordering::SeqCst));
     assert_eq!(format!("{:?}", world.timers), "Timers { len: 0, .. }");
+}
+
+/// Counts how often it was woken.
+struct Keeper(AtomicUsize);
+
+impl Wake for Keeper {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_keeper_is_woken_for_an_earlier_deadline_alone() {
+    let timers = Timers::new(Clock::System);
+    let keeper = Arc::new(Keeper(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&keeper));
+    let start = timers.now();
+    for (seconds, woken) in [(20, 1), (30, 1), (10, 2), (15, 2)] {
+        timers.keeper.register(&waker);
+        let deadline = start + Duration::from_secs(seconds);
+        timers.arm(deadline, None, Action::Wake(Waker::noop().clone()));
+        assert_eq!(keeper.0.load(Ordering::SeqCst), woken, "at {seconds}");
+    }
 }
