@@ -416,3 +416,6 @@ impl fmt::Debug for Sleep {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("time is up")]
 pub struct Elapsed;
+
+#[cfg(all(test, not(resurgam_loom)))]
+mod tests;

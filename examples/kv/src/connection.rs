@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::batch::Batch;
 use crate::partition::Partitions;
-use crate::protocol::{Broken, Decoder};
+use crate::protocol::Decoder;
 use crate::session::{Flow, Session};
 use crate::settings::Settings;
 
@@ -86,7 +86,7 @@ impl Connection {
     /// Handles all commands that have arrived, and writes their replies at once.
     async fn serve_batch(&mut self) -> io::Result<Flow> {
         let mut batch = Batch::new(self.partitions.count());
-        let flow = self.read_batch(&mut batch);
+        let flow = self.session.read(&mut self.decoder, &mut batch, now());
         if !batch.is_empty() {
             let answers = self.partitions.answer(batch.take_requests()).await;
             batch.encode(answers, &mut self.replies);
@@ -101,27 +101,6 @@ impl Connection {
         self.replies.clear();
         if self.replies.capacity() > KEPT_REPLIES {
             self.replies = BytesMut::new();
-        }
-    }
-
-    fn read_batch(&mut self, batch: &mut Batch) -> Flow {
-        let now = now();
-        loop {
-            match self.decoder.next_command() {
-                Ok(Some(words)) => match self.session.handle(words, batch, now) {
-                    Flow::Open => {}
-                    Flow::Close => return Flow::Close,
-                },
-                Ok(None) => return Flow::Open,
-                Err(Broken::Refused(error)) => {
-                    self.session.refuse(error, batch);
-                    return Flow::Close;
-                }
-                Err(Broken::Http) => {
-                    *batch = Batch::new(self.partitions.count());
-                    return Flow::Close;
-                }
-            }
         }
     }
 }

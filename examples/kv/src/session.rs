@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::batch::Batch;
 use crate::command::{Command, SessionCommand};
 use crate::error::Error;
-use crate::protocol::Words;
+use crate::protocol::{Broken, Decoder, Words};
 use crate::reply::{Protocol, Reply};
 use crate::settings::{REDIS_VERSION, Settings};
 use crate::value::{kept, parse_integer};
@@ -48,6 +48,27 @@ impl Session {
             began: now,
             name,
             protocol,
+        }
+    }
+
+    /// Adds to the batch all commands that have arrived.
+    pub fn read(&mut self, decoder: &mut Decoder, batch: &mut Batch, now: Instant) -> Flow {
+        loop {
+            match decoder.next_command() {
+                Ok(Some(words)) => match self.handle(words, batch, now) {
+                    Flow::Open => {}
+                    Flow::Close => return Flow::Close,
+                },
+                Ok(None) => return Flow::Open,
+                Err(Broken::Refused(error)) => {
+                    self.refuse(error, batch);
+                    return Flow::Close;
+                }
+                Err(Broken::Http) => {
+                    *batch = Batch::new(self.settings.partitions);
+                    return Flow::Close;
+                }
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Attention, Entry, Inbox, Mailbox, Stamped, Wake};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
+use crate::reply::{CallError, Owed};
 use crate::signal::{Cause, Exit, Notice, Signal};
+use crate::slot::Slot;
 
 fn exit(from: u32) -> Signal {
     let exit = Exit {
@@ -96,6 +99,75 @@ fn what_comes_during_a_turn_is_found_at_its_end() {
     assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Schedule);
 }
 
+#[test]
+fn a_waker_that_fires_in_a_turn_asks_for_another() {
+    let mailbox: Mailbox<()> = Mailbox::new();
+    mailbox.begin_turn();
+    assert_eq!(mailbox.notify(), Wake::Already);
+    assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Schedule);
+    mailbox.begin_turn();
+    assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Already);
+}
+
+#[test]
+fn a_signal_in_a_turn_asks_for_another_whatever_is_waited_for() {
+    for attention in [Attention::Signals, Attention::Messages] {
+        let mailbox: Mailbox<()> = Mailbox::new();
+        mailbox.begin_turn();
+        assert!(matches!(mailbox.push_signal(exit(1)), Ok(Wake::Already)));
+        assert_eq!(mailbox.end_turn(attention), Wake::Schedule);
+    }
+}
+
+#[test]
+fn the_flag_is_up_while_signals_wait() {
+    let mailbox = Mailbox::new();
+    assert!(!mailbox.is_signalled());
+    let _ = mailbox.push(1).unwrap();
+    assert!(!mailbox.is_signalled());
+    let _ = mailbox.push_signal(exit(1)).unwrap();
+    assert!(mailbox.is_signalled());
+    assert_eq!(receive_all(&mailbox), [1, -1]);
+    assert!(!mailbox.is_signalled());
+}
+
+#[test]
+fn the_length_counts_what_was_not_taken() {
+    let mailbox = Mailbox::new();
+    assert_eq!(mailbox.len(), 0);
+    let _ = mailbox.push(1).unwrap();
+    let _ = mailbox.push(2).unwrap();
+    assert_eq!(mailbox.len(), 2);
+    assert_eq!(receive_all(&mailbox), [1, 2]);
+    assert_eq!(mailbox.len(), 0);
+}
+
+#[test]
+fn only_a_process_that_takes_no_turn_can_be_seized() {
+    let mailbox: Mailbox<()> = Mailbox::new();
+    assert!(mailbox.seize(), "it waits in a queue");
+    assert!(!mailbox.seize(), "it has been seized");
+    assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Already);
+    assert!(mailbox.seize(), "it is idle");
+    drop(mailbox.close());
+    assert!(!mailbox.seize(), "it has ended");
+}
+
+/// GS-24.
+#[test]
+fn a_reply_that_is_owed_goes_where_its_call_goes() {
+    let reply = || Arc::new(Slot::<Result<(), CallError>>::new()) as Arc<dyn Owed>;
+    let mailbox = Mailbox::new();
+    let (mut inbox, mut owed) = (Inbox::new(), Vec::new());
+    assert_eq!(mailbox.push_call(1, reply()), Ok(Wake::Already));
+    drop(mailbox.take(&mut inbox, &mut owed));
+    assert_eq!((inbox.len(), owed.len()), (1, 1));
+    assert_eq!(mailbox.push_call(2, reply()), Ok(Wake::Already));
+    let remains = mailbox.close();
+    assert_eq!((remains.messages.len(), remains.owed.len()), (1, 1));
+    assert_eq!(mailbox.push_call(3, reply()), Err(3));
+}
+
 /// SIG-07, MSG-08.
 #[test]
 fn a_closed_mailbox_gives_everything_back() {
@@ -120,4 +192,29 @@ fn an_idle_mailbox_holds_no_large_buffer() {
     assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Already);
     assert_eq!(mailbox.inbox.lock().messages.capacity(), 0);
     assert_eq!(mailbox.queue.lock().messages.capacity(), 0);
+}
+
+#[test]
+fn an_idle_mailbox_keeps_what_was_not_received() {
+    let mailbox = Mailbox::new();
+    let mut inbox = Inbox::new();
+    for n in 0..10_000 {
+        let _ = mailbox.push(n).unwrap();
+    }
+    drop(mailbox.take(&mut inbox, &mut Vec::new()));
+    inbox.shrink();
+    assert_eq!(inbox.len(), 10_000);
+    assert!(inbox.empty().into_iter().eq(0..10_000));
+    assert_eq!(inbox.len(), 0);
+}
+
+/// A buffer of a KiB is kept, a larger one is not.
+#[test]
+fn small_buffers_are_kept() {
+    for (capacity, kept) in [(4, true), (128, true), (129, false), (256, false)] {
+        let mut inbox: Inbox<i64> = Inbox::new();
+        inbox.messages = VecDeque::with_capacity(capacity);
+        inbox.shrink();
+        assert_eq!(inbox.messages.capacity() > 0, kept, "{capacity}");
+    }
 }

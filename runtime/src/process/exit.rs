@@ -72,11 +72,14 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
         header.node.timers.forget(header.pid);
     }
     let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
-    answer_unheard(process, &reason);
+    // Links before monitors, and monitors in their order.
+    let unheard = Unheard::take(process);
+    answer(process, unheard.links, &reason);
     if !planted!(CallersForgotten) {
         fail_owed(process, owed, &reason);
     }
     tell_watchers(process, &reason);
+    answer(process, unheard.others, &reason);
     tell_late(process, late, &reason);
     leave_monitored(process);
     observe!(header.node, |world| world.ended(header.pid, &reason));
@@ -122,10 +125,24 @@ fn release_name(process: &Arc<dyn Process>) {
     }
 }
 
+/// What a process did not live to hear.
+struct Unheard {
+    links: Vec<Signal>,
+    others: Vec<Signal>,
+}
+
+impl Unheard {
+    fn take(process: &Arc<dyn Process>) -> Self {
+        let all = std::mem::take(&mut process.header().owner.lock().unheard);
+        let is_link = |signal: &Signal| matches!(signal, Signal::Link { .. });
+        let (links, others) = all.into_iter().partition(is_link);
+        Self { links, others }
+    }
+}
+
 /// Answers what the process did not live to hear.
-fn answer_unheard(process: &Arc<dyn Process>, reason: &ExitReason) {
+fn answer(process: &Arc<dyn Process>, unheard: Vec<Signal>, reason: &ExitReason) {
     let header = process.header();
-    let unheard = std::mem::take(&mut header.owner.lock().unheard);
     for signal in unheard {
         match signal {
             Signal::Monitor {

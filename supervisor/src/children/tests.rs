@@ -59,6 +59,17 @@ fn child_is_found_by_pid_only_while_it_runs() {
     assert_eq!(found(&children, 3), None);
 }
 
+#[test]
+fn child_has_a_pid_only_while_it_runs() {
+    let (mut children, [a, ..]) = family();
+    let found = |children: &Children| children.get(a).expect("it exists").pid();
+    assert_eq!(found(&children), None);
+    children.started(a, pid(1));
+    assert_eq!(found(&children), Some(pid(1)));
+    children.restarting(a);
+    assert_eq!(found(&children), None);
+}
+
 /// SUP-104, SUP-106
 #[test]
 fn ticket_is_good_until_something_else_happens_to_the_child() {

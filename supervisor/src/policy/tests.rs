@@ -235,6 +235,16 @@ fn graceful_ends_are_silent_unless_the_child_is_permanent() {
     }
 }
 
+#[test]
+fn failed_first_start_names_the_child_and_what_it_said() {
+    let failure = FailedToStartChild {
+        id: "db".into(),
+        error: StartError::TimedOut,
+    };
+    let expected = format!("failed to start child \"db\": {}", StartError::TimedOut);
+    assert_eq!(failure.to_string(), expected);
+}
+
 /// The children, what the first start does, and what it leaves.
 #[track_caller]
 fn check_begin(children: &str, luck: &[(&str, Luck)], done: &str, states: &str) {

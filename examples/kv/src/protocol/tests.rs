@@ -120,6 +120,31 @@ fn endless_lines_are_refused() {
 }
 
 #[test]
+fn limits_are_those_of_redis() {
+    for (before, head) in [("", ""), ("", "*"), ("*1\r\n", "$")] {
+        let line = [head.as_bytes(), &[b'1'; 65_536][head.len()..]].concat();
+        let input = [before.as_bytes(), &line].concat();
+        assert_eq!(decode(&input, usize::MAX), (Vec::new(), None), "{head:?}");
+    }
+    let half_a_gibibyte = b"*1\r\n$536870912\r\n";
+    assert_eq!(decode(half_a_gibibyte, 1), (Vec::new(), None));
+    let most_strings = b"*2147483647\r\n";
+    assert_eq!(decode(most_strings, 1), (Vec::new(), None));
+}
+
+/// Redis looks for the end of a line as C does.
+#[test]
+fn line_ends_behind_a_nul_are_not_seen() {
+    for input in ["PING\0\r\n", "*1\0\r\n", "*1\r\n$4\0\r\nPING\r\n"] {
+        assert_eq!(decode(input.as_bytes(), 1), (Vec::new(), None), "{input:?}");
+    }
+    let endless = [b"PING\0", &[b'\n'; 65_536][..]].concat();
+    let (_, error) = decode(&endless, usize::MAX);
+    let complaint = "ERR Protocol error: too big inline request";
+    assert_eq!(error.as_deref(), Some(complaint));
+}
+
+#[test]
 fn quotes_must_close_where_a_word_ends() {
     for line in ["SET \"a", "'PING'x", "\"PING\"x", "'a"] {
         check_refused(

@@ -209,6 +209,15 @@ fn linking_twice_is_linking_once() {
     assert!(!links.on_exit(pid(B)));
 }
 
+/// SPAWN-02.
+#[test]
+fn a_newborn_is_linked_from_its_first_moment() {
+    let mut links = Links::default();
+    links.link_newborn(pid(B));
+    assert!(links.linked().eq([pid(B)]));
+    assert!(links.on_exit(pid(B)));
+}
+
 /// LINK-04.
 #[test]
 fn unlinking_what_is_not_linked_does_nothing() {

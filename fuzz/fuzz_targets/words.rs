@@ -1,0 +1,5 @@
+#![no_main]
+
+use resurgam_fuzz::laws;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| laws::words(data));
