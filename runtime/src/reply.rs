@@ -75,9 +75,16 @@ pub(crate) trait Owed: Send + Sync {
 }
 
 /// Where a caller waits for its reply.
-struct Answer<T> {
-    slot: Slot<Result<T, CallError>>,
+pub(crate) struct Answer<T> {
+    pub(crate) slot: Slot<Result<T, CallError>>,
     caller: Pid,
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn new(caller: Pid) -> Self {
+        let slot = Slot::new();
+        Self { slot, caller }
+    }
 }
 
 impl<T: Send> Owed for Answer<T> {
@@ -304,10 +311,7 @@ where
             return Err(CallError::CallingSelf);
         }
         let caller = server.header().node.sender();
-        let answer = Arc::new(Answer {
-            slot: Slot::new(),
-            caller,
-        });
+        let answer = Arc::new(Answer::new(caller));
         let reply = Reply {
             answer: Some(Arc::clone(&answer)),
             server: Arc::clone(&server),

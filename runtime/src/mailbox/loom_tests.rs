@@ -9,9 +9,8 @@ use loom::thread;
 use super::{Attention, Inbox, Mailbox, Wake};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
-use crate::reply::{CallError, Owed, Unanswered};
+use crate::reply::{Answer, CallError, Owed, Unanswered};
 use crate::signal::{Cause, Exit, Signal};
-use crate::slot::Slot;
 
 /// A mailbox and how often its owner stands in a run queue.
 struct World {
@@ -249,7 +248,7 @@ fn loom_a_signal_to_a_dying_process_is_somewhere() {
 fn loom_a_caller_of_a_dying_server_is_told() {
     loom::model(|| {
         let world = World::idle();
-        let answer = std::sync::Arc::new(Slot::new());
+        let answer = std::sync::Arc::new(Answer::<u32>::new(Pid::OUTSIDE));
         let (other, owed) = (Arc::clone(&world), std::sync::Arc::clone(&answer));
         let caller = thread::spawn(move || {
             let given_back = other
@@ -258,7 +257,7 @@ fn loom_a_caller_of_a_dying_server_is_told() {
             if given_back.is_err() {
                 owed.refuse(Unanswered::Down(ExitReason::NoProcess));
             }
-            block_on(std::future::poll_fn(|cx| answer.poll(cx)))
+            block_on(std::future::poll_fn(|cx| answer.slot.poll(cx)))
         });
         let mut owed = Vec::new();
         drop(world.mailbox.take(&mut Inbox::new(), &mut owed));

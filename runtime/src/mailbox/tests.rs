@@ -4,9 +4,8 @@ use std::sync::Arc;
 use super::{Attention, Entry, Inbox, Mailbox, Stamped, Wake};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
-use crate::reply::{CallError, Owed};
+use crate::reply::{Answer, Owed};
 use crate::signal::{Cause, Exit, Notice, Signal};
-use crate::slot::Slot;
 
 fn exit(from: u32) -> Signal {
     let exit = Exit {
@@ -156,7 +155,7 @@ fn only_a_process_that_takes_no_turn_can_be_seized() {
 /// GS-24.
 #[test]
 fn a_reply_that_is_owed_goes_where_its_call_goes() {
-    let reply = || Arc::new(Slot::<Result<(), CallError>>::new()) as Arc<dyn Owed>;
+    let reply = || Arc::new(Answer::<()>::new(Pid::OUTSIDE)) as Arc<dyn Owed>;
     let mailbox = Mailbox::new();
     let (mut inbox, mut owed) = (Inbox::new(), Vec::new());
     assert_eq!(mailbox.push_call(1, reply()), Ok(Wake::Already));
