@@ -336,7 +336,6 @@ impl Sim {
     /// If something is left.
     pub fn stop(&mut self) {
         self.heal();
-        self.order = None;
         self.node.inner().table.close();
         let end = self.world.clock.now() + GRACE;
         self.end_all(&ExitReason::Shutdown, end, Node::roots);

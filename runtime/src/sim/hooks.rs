@@ -43,17 +43,17 @@ impl World {
         let header = process.header();
         self.books.lock().spawned(process);
         let mut state = self.state.lock();
-        let who = if state.trace.is_written() {
-            let name = header.name().map(|name| format!(" as {name}"));
-            let label = header.label().map(|label| format!(" ({label})"));
-            let parent = header.parent.map(|parent| format!(" by {parent}"));
-            [name, label, parent].into_iter().flatten().collect()
-        } else {
-            String::new()
+        let name = state.trace.is_written().then(|| {
+            let name = header.name().map(|name| name.as_str().to_owned());
+            name.or_else(|| header.label().map(|label| label.as_ref().to_owned()))
+        });
+        let happened = Happened::Spawned {
+            pid: header.pid,
+            parent: header.parent,
+            name: name.flatten(),
         };
-        let pid = header.pid;
         let now = self.clock.now();
-        state.trace.write(now, Happened::Spawned { pid, who });
+        state.trace.write(now, happened);
     }
 
     pub(crate) fn monitored(&self, reference: MonitorRef, target: Pid) {

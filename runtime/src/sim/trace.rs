@@ -1,7 +1,7 @@
 //! The trace of a run: a fingerprint always, and lines to read if they are
 //! wanted.
 
-use std::fmt;
+use std::collections::HashMap;
 use std::hash::Hasher;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ pub(super) enum Happened {
     TimerLate(Duration),
     Spawned {
         pid: Pid,
-        who: String,
+        parent: Option<Pid>,
+        name: Option<String>,
     },
     Ended(Pid, String),
     Killed(Pid),
@@ -39,6 +40,7 @@ pub(super) struct Trace {
     fingerprint: PairHasher,
     steps: u64,
     lines: Option<Vec<String>>,
+    names: Names,
 }
 
 impl Trace {
@@ -48,6 +50,7 @@ impl Trace {
             fingerprint: PairHasher::default(),
             steps: 0,
             lines: written.then(Vec::new),
+            names: Names::default(),
         }
     }
 
@@ -62,8 +65,14 @@ impl Trace {
             self.fingerprint.write_u64(number);
         }
         if let Some(lines) = &mut self.lines {
+            if let Happened::Spawned { pid, name, .. } = &happened
+                && let Some(name) = name
+            {
+                self.names.0.insert(*pid, name.clone());
+            }
             let at = now.duration_since(self.begun).as_secs_f64();
-            lines.push(format!("{:>7} {at:>12.6}s  {happened}", self.steps));
+            let line = self.names.line(&happened);
+            lines.push(format!("{:>7} {at:>12.6}s  {line}", self.steps));
         }
     }
 
@@ -101,21 +110,40 @@ impl Happened {
     }
 }
 
-impl fmt::Display for Happened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ran(pid) => write!(f, "{pid} runs"),
-            Self::Arrived { from, to, what } => write!(f, "{from} → {to}  {what}"),
-            Self::Time => f.write_str("time passes"),
-            Self::TimerFired => f.write_str("timer fires"),
-            Self::TimerLate(by) => write!(f, "FAULT timer is late by {by:?}"),
-            Self::Spawned { pid, who } => write!(f, "{pid} is spawned{who}"),
-            Self::Ended(pid, reason) => write!(f, "{pid} ends: {reason}"),
-            Self::Killed(pid) => write!(f, "FAULT {pid} is killed"),
-            Self::ToPanic(pid) => write!(f, "FAULT {pid} is to panic"),
-            Self::InitFailed(pid) => write!(f, "FAULT init of {pid} fails"),
-            Self::Held(what, length) => write!(f, "FAULT {what} held up for {length:?}"),
-            Self::Note(text) => write!(f, "note: {text}"),
+/// What processes are called in the trace, beside their pids.
+#[derive(Default)]
+struct Names(HashMap<Pid, String>);
+
+impl Names {
+    fn of(&self, pid: Pid) -> String {
+        match self.0.get(&pid) {
+            Some(name) => format!("{name}{pid}"),
+            None if pid == Pid::OUTSIDE => "outside".to_owned(),
+            None if pid == Pid::NODE => "node".to_owned(),
+            None => pid.to_string(),
+        }
+    }
+
+    /// The line for something that happened.
+    fn line(&self, happened: &Happened) -> String {
+        match happened {
+            Happened::Ran(pid) => format!("{} runs", self.of(*pid)),
+            Happened::Arrived { from, to, what } => {
+                format!("{} → {}  {what}", self.of(*from), self.of(*to))
+            }
+            Happened::Time => "time passes".to_owned(),
+            Happened::TimerFired => "timer fires".to_owned(),
+            Happened::TimerLate(by) => format!("FAULT timer is late by {by:?}"),
+            Happened::Spawned { pid, parent, .. } => match parent {
+                Some(parent) => format!("{} spawns {}", self.of(*parent), self.of(*pid)),
+                None => format!("{} is spawned", self.of(*pid)),
+            },
+            Happened::Ended(pid, reason) => format!("{} ends: {reason}", self.of(*pid)),
+            Happened::Killed(pid) => format!("FAULT {} is killed", self.of(*pid)),
+            Happened::ToPanic(pid) => format!("FAULT {} is to panic", self.of(*pid)),
+            Happened::InitFailed(pid) => format!("FAULT init of {} fails", self.of(*pid)),
+            Happened::Held(what, length) => format!("FAULT {what} held up for {length:?}"),
+            Happened::Note(text) => format!("note: {text}"),
         }
     }
 }
