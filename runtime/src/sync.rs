@@ -25,9 +25,12 @@ pub(crate) mod deque;
 
 #[cfg(resurgam_loom)]
 use loom::sync as imp;
-#[cfg(not(resurgam_loom))]
+/// Under the thread sanitizer, locks that it can follow: the standard
+/// library's come without its instrumentation.
+#[cfg(resurgam_tsan)]
+use parking_lot as imp;
+#[cfg(not(any(resurgam_loom, resurgam_tsan)))]
 use std::sync as imp;
-use std::sync::PoisonError;
 
 pub(crate) use imp::MutexGuard;
 
@@ -44,6 +47,11 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        #[cfg(resurgam_tsan)]
+        return self.0.lock();
+        #[cfg(not(resurgam_tsan))]
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
