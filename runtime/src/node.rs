@@ -186,6 +186,10 @@ impl Node {
         if let Some(node) = current::with(|process| Arc::clone(&process.header().node)) {
             return Self::from_inner(node);
         }
+        #[cfg(feature = "sim")]
+        if let Some(node) = crate::sim::ambient() {
+            return node;
+        }
         default_node()
     }
 

@@ -61,9 +61,12 @@ mod tape;
 mod trace;
 mod world;
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::caught::drop_caught;
@@ -106,6 +109,7 @@ pub struct Sim {
     /// When everything was last looked at, and how many processes there were.
     last_check: u64,
     population: u64,
+    _ambient: Ambient,
 }
 
 /// A kill that a sweep wants: whom, before which step.
@@ -147,6 +151,7 @@ impl Sim {
         let trace = Trace::new(begun, setup.traced);
         let world = Arc::new(World::new(clock, Arc::clone(&timers), setup.tape, trace));
         let node = Node::simulated(World::node_seed(setup.seed), timers, Arc::clone(&world));
+        let ambient = Ambient::enter(&node);
         Self {
             node,
             world,
@@ -156,6 +161,7 @@ impl Sim {
             killable: setup.surveyed.then(Vec::new),
             last_check: 0,
             population: 0,
+            _ambient: ambient,
         }
     }
 
@@ -229,22 +235,54 @@ impl Sim {
             if let Some(value) = place.lock().take() {
                 return value;
             }
+            let alive = process
+                .pid()
+                .is_some_and(|pid| self.node.inner().table.get(pid).is_some());
+            assert!(
+                alive,
+                "the process of `Sim::run` was ended by an exit signal before it was done"
+            );
             if !self.step_until(None) {
-                self.stuck(&process);
+                self.stuck("Sim::run");
             }
         }
     }
 
-    fn stuck(&self, process: &ProcessRef<()>) -> ! {
-        let pid = process.pid().unwrap_or(Pid::OUTSIDE);
-        if self.node.inner().table.get(pid).is_none() {
-            panic!("the process of `Sim::run` was ended by an exit signal before it was done");
-        }
+    fn stuck(&self, what: &str) -> ! {
         panic!(
-            "nothing can happen any more, and the future given to `Sim::run` is not done; \
+            "nothing can happen any more, and the future given to `{what}` is not done; \
              the processes that wait: {:?}",
             self.node.processes()
         );
+    }
+
+    /// Runs a future on this thread, outside any process, until it is done;
+    /// what it gave. It need be neither `Send` nor `'static`. Meanwhile the
+    /// simulation goes on. [`Node::current`] is the simulated node in it, as in
+    /// all of the scenario.
+    ///
+    /// # Panics
+    ///
+    /// If the future panics, or if nothing can happen any more and it is not
+    /// done.
+    pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = task::Context::from_waker(&waker);
+        loop {
+            // When it goes on is left to chance, as with any process.
+            let goes_on = woken.0.load(Ordering::Relaxed) && self.random(2) == 0;
+            if !goes_on && self.step_until(None) {
+                continue;
+            }
+            if !woken.0.swap(false, Ordering::Relaxed) {
+                self.stuck("Sim::block_on");
+            }
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+        }
     }
 
     /// Spawns a process that stands for the outside: faults do not strike it,
@@ -518,6 +556,43 @@ impl Drop for Sim {
         {
             resume_unwind(payload);
         }
+    }
+}
+
+/// Whether the future of [`Sim::block_on`] was woken.
+struct Woken(AtomicBool);
+
+impl task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    static AMBIENT: RefCell<Option<Node>> = const { RefCell::new(None) };
+}
+
+/// The node of the simulation that this thread drives.
+pub(crate) fn ambient() -> Option<Node> {
+    AMBIENT
+        .try_with(|node| node.borrow().clone())
+        .ok()
+        .flatten()
+}
+
+/// While it lives, the simulated node is the current one outside processes.
+#[derive(Debug)]
+struct Ambient(Option<Node>);
+
+impl Ambient {
+    fn enter(node: &Node) -> Self {
+        Self(AMBIENT.replace(Some(node.clone())))
+    }
+}
+
+impl Drop for Ambient {
+    fn drop(&mut self) {
+        drop(AMBIENT.replace(self.0.take()));
     }
 }
 
