@@ -108,6 +108,12 @@ pub struct Sim {
     population: u64,
 }
 
+/// Whether a process lives, as the node sees it at this moment: without asking
+/// it, and whatever is on its way to it. For [checks](Check).
+pub fn is_alive(node: &Node, pid: Pid) -> bool {
+    node.inner().table.get(pid).is_some()
+}
+
 /// A kill that a sweep wants: whom, before which step.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Order {

@@ -7,9 +7,13 @@ use resurgam_runtime::{
     StartError, now, trap_exit,
 };
 
+#[cfg(feature = "sim")]
+use crate::audit::{self, Deed};
 use crate::child_spec::{ChildSpec, Restart, Shutdown, SpecError};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
+#[cfg(feature = "sim")]
+use crate::policy::Strategy;
 use crate::policy::{Verdict, is_reported, judge};
 use crate::report::{Origin, Reports};
 use crate::shutdown::{is_dead, stop_children, unnoticed_dead};
@@ -97,6 +101,8 @@ impl GenServer for Shell {
 
     async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
         trap_exit(true);
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Supervises(Strategy::OneForOne, setup.intensity));
         Ok(Self {
             children: HashMap::new(),
             restarts: RestartLog::new(setup.intensity),
@@ -137,6 +143,8 @@ impl GenServer for Shell {
     async fn terminate(&mut self, _reason: &ExitReason, _ctx: &mut ServerContext<Self>) {
         let children = std::mem::take(&mut self.children);
         self.stop(&children).await;
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Ends);
     }
 }
 
@@ -155,6 +163,8 @@ impl Shell {
     /// The start function of a temporary child is let go, as nobody will need
     /// it again.
     fn adopt(&mut self, mut spec: ChildSpec, pid: Pid, origin: Origin) {
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Adopted(pid));
         self.reports.progress(origin, &spec, pid);
         if spec.get_restart() == Restart::Temporary {
             spec.release_start();
@@ -237,12 +247,18 @@ impl Shell {
         let Some(mut child) = self.children.remove(&pid) else {
             return Ok(());
         };
-        match self.restarts.record(now()) {
+        let now = now();
+        match self.restarts.record(now) {
             Attempt::Refused => {
+                #[cfg(feature = "sim")]
+                audit::note(Deed::GivesUp(now));
                 self.reports.gave_up(&child.spec);
                 return Err(ExitReason::Shutdown);
             }
-            Attempt::Allowed => {}
+            Attempt::Allowed => {
+                #[cfg(feature = "sim")]
+                audit::note(Deed::Replaces(pid, now));
+            }
         }
         match child.spec.start().await.map(|started| started.pid()) {
             Ok(Some(new)) => self.adopt(child.spec, new, Origin::Supervisor),
