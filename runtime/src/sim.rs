@@ -58,6 +58,8 @@ mod plan;
 mod random;
 mod shrink;
 mod tape;
+#[cfg(all(test, not(resurgam_loom)))]
+mod tests;
 mod trace;
 mod world;
 
@@ -304,7 +306,9 @@ impl Sim {
                  does a process wake itself for ever?"
             );
         }
-        self.check_at_rest();
+        if self.world.is_at_rest() {
+            self.check_at_rest();
+        }
     }
 
     /// Runs for a time on the simulation's clock.

@@ -334,16 +334,13 @@ impl World {
         state.agenda.extend(held.into_values());
     }
 
-    /// Whether nothing can happen before time passes.
+    /// Whether nothing can happen before time passes, and nothing is held up:
+    /// what is held up is not lost.
     pub(super) fn is_at_rest(&self) -> bool {
         let now = self.clock.now();
         let state = self.state.lock();
         state.agenda.is_empty()
-            && state
-                .held
-                .keys()
-                .next()
-                .is_none_or(|(until, _)| *until > now)
+            && state.held.is_empty()
             && self.timers.next_deadline().is_none_or(|due| due > now)
     }
 
