@@ -1,6 +1,6 @@
 //! The dynamic supervisor: many children that come and go, each on its own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
@@ -77,7 +77,7 @@ pub(crate) struct Setup {
 pub(crate) struct Shell {
     // Invariant: a child that waits for its restart is kept under the pid it
     // had, which no other process ever gets.
-    children: HashMap<Pid, Child>,
+    children: BTreeMap<Pid, Child>,
     restarts: RestartLog,
     max_children: usize,
     reports: Reports,
@@ -104,7 +104,7 @@ impl GenServer for Shell {
         #[cfg(feature = "sim")]
         audit::note(Deed::Supervises(Strategy::OneForOne, setup.intensity));
         Ok(Self {
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             restarts: RestartLog::new(setup.intensity),
             max_children: setup.max_children,
             reports: Reports::new(setup.name.as_ref(), ctx.pid()),
@@ -182,13 +182,13 @@ impl Shell {
         let Some(child) = self.children.remove(&pid) else {
             return Err(TerminateDynamicChildError::NotFound(pid));
         };
-        self.stop(&HashMap::from([(pid, child)])).await;
+        self.stop(&BTreeMap::from([(pid, child)])).await;
         Ok(())
     }
 
     /// Stops these children side by side; those that wait for their restart
     /// are down already.
-    async fn stop(&self, children: &HashMap<Pid, Child>) {
+    async fn stop(&self, children: &BTreeMap<Pid, Child>) {
         let running = children
             .iter()
             .filter(|(_, child)| child.state == ChildState::Running);
