@@ -6,6 +6,7 @@
 //! * [`run`]: the same programs on the real runtime;
 //! * [`erlang`]: the same programs on Erlang itself;
 //! * [`signals`]: the comparisons of programs;
+//! * [`simulated`]: kill sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
 pub mod erlang;
@@ -14,5 +15,6 @@ pub mod observation;
 pub mod program;
 pub mod run;
 pub mod signals;
+pub mod simulated;
 pub mod tree;
 pub mod trial;
