@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::{Faults, Plan};
@@ -23,4 +24,19 @@ fn what_is_held_up_is_not_taken_for_lost() {
             sim.run_for(second);
         }
     });
+}
+
+#[test]
+fn a_seed_is_one_run_whatever_ran_before_it() {
+    let chosen_under_the_last_of = |seeds| {
+        let chosen = RefCell::new(Vec::new());
+        Plan::new().seed_range(seeds).run(|sim| {
+            *chosen.borrow_mut() = (0..300).map(|_| sim.random(50)).collect();
+        });
+        chosen.into_inner()
+    };
+    for seed in [3, 5, 7] {
+        let alone = chosen_under_the_last_of(seed..seed + 1);
+        assert_eq!(chosen_under_the_last_of(0..seed + 1), alone);
+    }
 }
