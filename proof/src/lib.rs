@@ -7,6 +7,7 @@
 //! * [`erlang`]: the same programs on Erlang itself;
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
+//! * [`simulated`]: kill sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
 pub mod erlang;
@@ -15,5 +16,6 @@ pub mod observation;
 pub mod program;
 pub mod run;
 pub mod signals;
+pub mod simulated;
 pub mod tree;
 pub mod trial;
