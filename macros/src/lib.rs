@@ -30,14 +30,14 @@ pub fn sim_test(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// One option of the attribute.
 enum Setting {
-    Value(MetaNameValue),
+    Value(Box<MetaNameValue>),
     Flag(syn::Ident),
 }
 
 impl syn::parse::Parse for Setting {
     fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
         if input.peek2(Token![=]) {
-            input.parse().map(Self::Value)
+            input.parse().map(Box::new).map(Self::Value)
         } else {
             input.parse().map(Self::Flag)
         }

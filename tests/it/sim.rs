@@ -321,7 +321,8 @@ fn a_process_that_is_woken_by_a_thread_is_an_error_that_names_it() {
             .spawn(|_: Context<()>| async { rx.await.unwrap() })
             .unwrap();
         sim.run_until_idle();
-        std::thread::spawn(|| tx.send(())).join().unwrap().unwrap();
+        let elsewhere = std::thread::Builder::new().spawn(|| tx.send(())).unwrap();
+        elsewhere.join().unwrap().unwrap();
         sim.run_until_idle();
         drop(waiter);
     });
@@ -639,6 +640,37 @@ fn a_process_that_does_not_end_is_no_harm_and_nothing_is_left() {
         sim.run_for(10 * SECOND);
     });
     assert_eq!(report.runs, 31);
+}
+
+#[test]
+fn a_scenario_awaits_outside_any_process_and_its_node_is_the_current_one() {
+    Plan::new().seeds(30).run(|sim| {
+        let here = std::rc::Rc::new(Cell::new(0));
+        let mine = std::rc::Rc::clone(&here);
+        let total = sim.block_on(async move {
+            let counter = Counter::builder(()).name("counter").start().await.unwrap();
+            for _ in 0..3 {
+                mine.set(counter.call(Msg::Add).await.unwrap());
+            }
+            resurgam::timeout(SECOND, std::future::pending::<()>())
+                .await
+                .unwrap_err();
+            mine.get()
+        });
+        assert_eq!((total, here.get()), (3, 3));
+        assert_eq!(sim.elapsed(), SECOND);
+        assert_eq!(whereis("counter"), sim.node().whereis("counter"));
+        kill(whereis("counter").unwrap());
+        sim.run_until_idle();
+        assert_eq!(whereis("counter"), None);
+    });
+    let failure = failure(&Plan::new().seeds(1), |sim| {
+        sim.block_on(std::future::pending())
+    });
+    assert!(
+        failure.message().contains("`Sim::block_on` is not done"),
+        "{failure}"
+    );
 }
 
 #[test]
