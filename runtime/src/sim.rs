@@ -279,9 +279,12 @@ impl Sim {
         let waker = Waker::from(Arc::clone(&woken));
         let mut cx = task::Context::from_waker(&waker);
         loop {
-            // When it goes on is left to chance, as with any process.
-            let goes_on = woken.0.load(Ordering::Relaxed) && self.random(2) == 0;
-            if !goes_on && self.step_until(None) {
+            // When it goes on is left to chance, as with any process; time
+            // does not pass before.
+            let is_woken = woken.0.load(Ordering::Relaxed);
+            let goes_on = is_woken && self.random(2) == 0;
+            let limit = is_woken.then(|| self.world.clock.now());
+            if !goes_on && self.step_until(limit) {
                 continue;
             }
             if !woken.0.swap(false, Ordering::Relaxed) {
