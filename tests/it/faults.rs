@@ -1233,7 +1233,7 @@ fn poll_alarmed<F: Future + Unpin>(future: &mut F) {
 /// wakes it nor the node: all others who wait are told.
 #[test]
 fn a_waker_may_panic() {
-    run_on_threads(|ctx: Context<()>| async move {
+    run_with_clock(|ctx: Context<()>, clock| async move {
         for _ in 0..3 {
             // At a join, beside others; and at a call.
             let target = spawn(|mut ctx: Context<Reply<()>>| async move {
@@ -1251,7 +1251,7 @@ fn a_waker_may_panic() {
             // At a timer.
             let mut nap = sleep(Duration::from_nanos(1_000_000));
             poll_alarmed(&mut nap);
-            sleep(Duration::from_millis(2)).await;
+            clock.advance(Duration::from_millis(2));
             // At a reply that comes.
             let server = spawn(|mut ctx: Context<Reply<()>>| async move {
                 while let Message::User(reply) = ctx.receive().await {
