@@ -415,10 +415,16 @@ impl Sim {
     /// have, until nobody is left or the time is up.
     fn end_all(&mut self, reason: &ExitReason, end: Instant, choose: fn(&Node) -> Vec<Pid>) {
         let mut told = std::collections::HashSet::new();
+        let mut left = usize::MAX;
         while self.node.process_count() > 0 {
-            for pid in choose(&self.node) {
-                if told.insert(pid) {
-                    self.node.order_exit(pid, reason.clone());
+            // Nobody is spawned any more, so others are chosen only when
+            // somebody has ended.
+            if self.node.process_count() < left {
+                left = self.node.process_count();
+                for pid in choose(&self.node) {
+                    if told.insert(pid) {
+                        self.node.order_exit(pid, reason.clone());
+                    }
                 }
             }
             if !self.step_until(Some(end)) {

@@ -99,9 +99,14 @@ pub(crate) async fn stop_children(
 /// process can send such a signal too, and to take that for its death would
 /// be to start a second incarnation beside it.
 pub(crate) async fn is_dead(pid: Pid) -> bool {
-    // The answer comes at once for the dead. A child that does not answer has
-    // not even begun to end, or no exit of its link could have come.
-    matches!(is_alive(pid).await, Ok(false))
+    // The answer comes at once for the dead; a child that does not answer in
+    // time is asked again. To guess would be to lose a restart or to start a
+    // second incarnation, and the time may be up because the clock jumped.
+    loop {
+        if let Ok(alive) = is_alive(pid).await {
+            return !alive;
+        }
+    }
 }
 
 /// Those of these children of the running process that are dead without its

@@ -23,7 +23,7 @@ const CALLS: u64 = 2_000;
 
 /// Makes at least so many calls, in runs of a seed each.
 pub fn soak(calls: u64, seed: u64) -> Figures {
-    const AT_ONCE: u64 = 50;
+    const AT_ONCE: u64 = 10;
     let mut figures = Figures::default();
     let total = Arc::new(Books::default());
     let mut seed = seed;
