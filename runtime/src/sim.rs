@@ -23,31 +23,29 @@
 //! # Examples
 //!
 //! ```
+//! use std::cell::RefCell;
+//! use std::collections::BTreeSet;
 //! use resurgam_runtime::sim::Plan;
 //! use resurgam_runtime::{Context, Message, spawn};
 //!
-//! // Two processes send to a third; nobody says which comes first.
-//! let mut orders = std::collections::BTreeSet::new();
-//! let orders = std::cell::RefCell::new(&mut orders);
+//! // Two processes send to a third: nobody says which message comes first.
+//! let firsts = RefCell::new(BTreeSet::new());
 //! Plan::new().seeds(20).run(|sim| {
-//!     let order = sim.run(async {
-//!         let third = spawn(|mut ctx: Context<u8>| async move { ctx.receive().await; ctx.receive().await; }).unwrap();
-//!         let _ = third;
-//!         let (tx, rx) = futures::channel::oneshot::channel();
-//!         let third = spawn(move |mut ctx: Context<u8>| async move {
-//!             let (Message::User(a), Message::User(b)) = (ctx.receive().await, ctx.receive().await) else { return };
-//!             let _ = tx.send((a, b));
-//!         })
-//!         .unwrap();
+//!     let (tx, rx) = futures::channel::oneshot::channel();
+//!     let third = sim.client(move |mut ctx: Context<u8>| async move {
+//!         let Message::User(first) = ctx.receive().await else { panic!("no message") };
+//!         let _ = tx.send(first);
+//!     });
+//!     let first = sim.run(async move {
 //!         for n in 1..=2 {
 //!             let third = third.clone();
 //!             spawn(move |_: Context<()>| async move { third.cast(n) }).unwrap();
 //!         }
 //!         rx.await.unwrap()
 //!     });
-//!     orders.borrow_mut().insert(order);
+//!     firsts.borrow_mut().insert(first);
 //! });
-//! assert_eq!(orders.borrow().len(), 2);
+//! assert_eq!(firsts.into_inner(), BTreeSet::from([1, 2]));
 //! ```
 
 mod books;
