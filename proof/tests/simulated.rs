@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use resurgam::sim::{Faults, Plan, is_alive};
-use resurgam::{ChildSpec, Strategy, Supervisor};
+use resurgam::sim::{Faults, Plan, Victim, is_alive};
+use resurgam::{ChildSpec, Context, DynamicSupervisor, Strategy, Supervisor, sleep, trap_exit};
 use resurgam_proof::simulated::steps::Amount;
 use resurgam_proof::simulated::sweep::SCENARIOS;
 use resurgam_proof::simulated::{Figures, calls, day, steps, sweep};
@@ -28,16 +28,16 @@ fn whoever_is_killed_wherever_the_tree_is_whole_or_gone() {
 #[test]
 fn random_programs_under_random_faults_keep_every_invariant() {
     let figures = steps::soak(Amount {
-        steps: 200_000,
-        faults: 1_000,
+        steps: 100_000,
+        faults: 500,
         seed: 0,
     });
     expect_no_violation(&figures);
 }
 
 #[test]
-fn after_hours_of_faults_everything_comes_back() {
-    expect_no_violation(&day::live_for(Duration::from_secs(3_600), 0));
+fn after_long_faults_everything_comes_back() {
+    expect_no_violation(&day::live_for(Duration::from_secs(1_200), 0));
 }
 
 #[test]
@@ -67,5 +67,36 @@ fn no_restart_is_lost_when_the_clock_jumps() {
         let second = sim.node().whereis("worker");
         assert!(second.is_some() && second != first, "no restart");
         assert!(root.pid().is_some_and(|pid| is_alive(sim.node(), pid)));
+    });
+}
+
+/// Seed 10 002 906 of `soak` found it: the child was forgotten before it was
+/// stopped. The audit of supervisors fails this, if something does.
+#[test]
+fn a_dynamic_supervisor_that_panics_while_it_stops_a_child_waits_for_it() {
+    let second = Duration::from_secs(1);
+    Plan::new().seeds(200).run(|sim| {
+        let builder = DynamicSupervisor::builder().name("jobs");
+        let jobs = sim.run(async { builder.start().await.expect("nothing goes wrong yet") });
+        let job = ChildSpec::process("job", || {
+            |mut ctx: Context<()>| async move {
+                trap_exit(true);
+                ctx.receive().await;
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let starter = jobs.clone();
+        let job = sim.run(async move { starter.start_child(job).await.expect("it starts") });
+        sim.run_until_idle();
+        let is_supervisor = |victim: &Victim| victim.name.is_some();
+        sim.faults(Faults::none().panic(0.1).only(is_supervisor));
+        let job = job.pid().expect("it runs");
+        sim.client(move |_: Context<()>| async move {
+            let _ = jobs.terminate_child(job).await;
+        });
+        sim.run_for(second / 2);
+        sim.heal();
+        sim.run_for(10 * second);
+        assert!(!is_alive(sim.node(), job));
     });
 }

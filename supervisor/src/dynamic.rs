@@ -1,6 +1,7 @@
 //! The dynamic supervisor: many children that come and go, each on its own.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
@@ -142,8 +143,7 @@ impl GenServer for Shell {
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, _ctx: &mut ServerContext<Self>) {
-        let children = std::mem::take(&mut self.children);
-        self.stop(&children).await;
+        self.stop(self.children.iter()).await;
         #[cfg(feature = "sim")]
         audit::note(Deed::Ends);
     }
@@ -184,22 +184,23 @@ impl Shell {
     }
 
     async fn terminate_child(&mut self, pid: Pid) -> Result<(), TerminateDynamicChildError> {
-        let Some(child) = self.children.remove(&pid) else {
+        let Some(child) = self.children.get(&pid) else {
             return Err(TerminateDynamicChildError::NotFound(pid));
         };
-        self.stop(&BTreeMap::from([(pid, child)])).await;
+        self.stop(iter::once((&pid, child))).await;
+        // Not before: if something here panics, the child is still to be
+        // stopped at the end.
+        self.children.remove(&pid);
         Ok(())
     }
 
     /// Stops these children side by side; those that wait for their restart
     /// are down already.
-    async fn stop(&self, children: &BTreeMap<Pid, Child>) {
-        let running = children
-            .iter()
-            .filter(|(_, child)| child.state == ChildState::Running);
+    async fn stop(&self, children: impl Iterator<Item = (&Pid, &Child)>) {
+        let running = children.filter(|(_, child)| child.state == ChildState::Running);
         let orders = running.map(|(pid, child)| (*pid, child.spec.get_shutdown()));
         stop_children(orders, |pid, reason| {
-            let spec = &children[&pid].spec;
+            let spec = &self.children[&pid].spec;
             if !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason) {
                 self.reports.shutdown_error(spec, pid, &reason);
             }
