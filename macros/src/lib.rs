@@ -13,8 +13,8 @@ use syn::{Error, Expr, FnArg, ItemFn, MetaNameValue, ReturnType, Token, parse_ma
 /// * `seeds = 1000`: how many (100, if it is not said);
 /// * `explore = Explore::Random`: how the order is chosen (mixed, if it is not
 ///   said);
-/// * `sweep`: the function is run with every process killed at every step, see
-///   `Plan::sweep_kills`; `seeds` is 1 then if it is not said.
+/// * `sweep`, `sweep_panics`: the function is run with every process killed, or made to
+///   panic, at every step, see `Plan::sweep_kills` and `Plan::sweep_panics`; `seeds` is 1 then if it is not said.
 ///
 /// The variables `SIM_SEED`, `SIM_SEEDS` and `SIM_TAPE` of the environment
 /// overrule it, as for every plan.
@@ -48,29 +48,28 @@ fn expand(options: Punctuated<Setting, Token![,]>, test: &ItemFn) -> Result<Toke
     check(test)?;
     let mut seeds: Option<Expr> = None;
     let mut explore: Option<Expr> = None;
-    let mut sweep = false;
+    let mut run = quote!(run);
+    let mut sweeps = false;
     for option in options {
         match option {
             Setting::Value(option) if option.path.is_ident("seeds") => seeds = Some(option.value),
             Setting::Value(option) if option.path.is_ident("explore") => {
                 explore = Some(option.value);
             }
-            Setting::Flag(flag) if flag == "sweep" => sweep = true,
+            Setting::Flag(flag) if flag == "sweep" => (run, sweeps) = (quote!(sweep_kills), true),
+            Setting::Flag(flag) if flag == "sweep_panics" => {
+                (run, sweeps) = (quote!(sweep_panics), true);
+            }
             Setting::Value(other) => return Err(unknown(&other.path)),
             Setting::Flag(other) => return Err(unknown(&other)),
         }
     }
-    let seeds = match (seeds, sweep) {
+    let seeds = match (seeds, sweeps) {
         (Some(seeds), _) => Some(quote!(.seeds(#seeds))),
         (None, true) => Some(quote!(.seeds(1))),
         (None, false) => None,
     };
     let explore = explore.map(|explore| quote!(.explore(#explore)));
-    let run = if sweep {
-        quote!(sweep_kills)
-    } else {
-        quote!(run)
-    };
     let (attributes, visibility, signature, block) =
         (&test.attrs, &test.vis, &test.sig, &test.block);
     let (name, inputs) = (&signature.ident, &signature.inputs);
@@ -117,6 +116,6 @@ fn check(test: &ItemFn) -> Result<(), Error> {
 fn unknown(what: &impl quote::ToTokens) -> Error {
     Error::new_spanned(
         what,
-        "unknown option; there are `seeds = …`, `explore = …` and `sweep`",
+        "unknown option; there are `seeds = …`, `explore = …`, `sweep` and `sweep_panics`",
     )
 }

@@ -118,11 +118,19 @@ pub fn is_alive(node: &Node, pid: Pid) -> bool {
     node.inner().table.get(pid).is_some()
 }
 
-/// A kill that a sweep wants: whom, before which step.
+/// A fault that a sweep wants: whom it strikes, before which step.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) step: u64,
     pub(crate) victim: Pid,
+    pub(crate) blow: Blow,
+}
+
+/// What a sweep does to its victim.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Blow {
+    Kill,
+    Panic,
 }
 
 /// How a run is to be.
@@ -323,6 +331,15 @@ impl Sim {
         self.perform_kill(pid);
     }
 
+    /// Lets a process panic at its next await, or a server in its next
+    /// callback: a fault by hand. It is woken for that.
+    pub fn let_panic(&mut self, pid: Pid) {
+        let mut state = self.world.state.lock();
+        self.world.doom_to_panic(&mut state, pid);
+        drop(state);
+        self.perform(Action::Panic(pid));
+    }
+
     /// Takes one step; whether anything could happen. Time passes if nothing
     /// else can.
     pub fn step(&mut self) -> bool {
@@ -368,11 +385,25 @@ impl Sim {
     pub fn eventually(&mut self, within: Duration, mut condition: impl FnMut(&Self) -> bool) {
         let end = self.world.clock.now() + within;
         while !condition(self) {
-            assert!(
-                self.step_until(Some(end)),
-                "what was to hold within {within:?} did not come to hold"
-            );
+            if !self.step_until(Some(end)) {
+                self.never_held(within);
+            }
         }
+    }
+
+    #[track_caller]
+    fn never_held(&self, within: Duration) -> ! {
+        let waits = self.node.processes();
+        let timers = self.node.timer_count();
+        panic!(
+            "what was to hold within {within:?} did not come to hold; {} timers wait, \
+             and the processes {waits:?}",
+            if timers == 0 {
+                "no".to_owned()
+            } else {
+                timers.to_string()
+            },
+        );
     }
 
     /// Stops the node in good order, and checks that nothing is left: no
@@ -499,7 +530,10 @@ impl Sim {
             && order.step == self.steps
         {
             self.order = None;
-            self.kill(order.victim);
+            match order.blow {
+                Blow::Kill => self.kill(order.victim),
+                Blow::Panic => self.let_panic(order.victim),
+            }
             self.world.faults_done.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -593,6 +593,43 @@ fn a_kill_sweep_kills_everybody_everywhere() {
     assert!(kills.get() >= 20, "{} of {report:?}", kills.get());
 }
 
+/// A server that locks, waits and unlocks, and does not think of panics.
+struct Careless;
+
+impl GenServer for Careless {
+    type Args = ();
+    type Message = ();
+
+    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        Ok(Self)
+    }
+
+    async fn handle(&mut self, (): (), ctx: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+        let lock = ctx.node().spawn_options().name("lock").spawn(idle)?;
+        sleep(SECOND).await;
+        kill(lock.process.pid().unwrap());
+        Err(ExitReason::Normal)
+    }
+}
+
+#[test]
+fn a_panic_sweep_finds_the_await_where_a_panic_does_harm() {
+    let unlocks = |sim: &mut Sim| {
+        sim.run(async {
+            if let Ok(server) = Careless::start(()).await {
+                server.cast(());
+                server.join().await;
+            }
+        });
+        sim.run_until_idle();
+        assert_eq!(whereis("lock"), None, "the lock is left locked");
+    };
+    Plan::new().seeds(10).run(unlocks);
+    let failure = Plan::new().seeds(1).try_sweep_panics(unlocks).unwrap_err();
+    assert!(failure.message().contains("left locked"), "{failure}");
+    assert!(failure.to_string().contains("made to panic"), "{failure}");
+}
+
 #[test]
 fn a_check_of_ones_own_is_asked_at_rest() {
     #[derive(Default)]

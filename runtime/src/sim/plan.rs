@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::random::Random;
 use super::shrink::shrink;
 use super::tape::{Choice, Priorities, Source, Tape, next_in_order};
-use super::{Order, Setup, Sim};
+use super::{Blow, Order, Setup, Sim};
 use crate::panic_hook;
 use crate::pid::Pid;
 
@@ -90,7 +90,7 @@ pub struct Failure {
     message: String,
     steps: u64,
     elapsed: Duration,
-    kill: Option<(Pid, u64)>,
+    blow: Option<Order>,
     tape: Vec<u32>,
     choices_before: usize,
     trace: Vec<String>,
@@ -255,12 +255,40 @@ impl Plan {
         }
     }
 
+    /// As [`sweep_kills`](Self::sweep_kills), with panics instead of kills:
+    /// each process panics at its next await after each step, or, if it is a
+    /// server, in its next callback. So what cleans up after a panic is swept,
+    /// `terminate` of a server for one.
+    ///
+    /// # Panics
+    ///
+    /// With the [`Failure`], if a run fails.
+    pub fn sweep_panics(&self, scenario: impl Fn(&mut Sim)) -> Report {
+        match self.try_sweep_panics(scenario) {
+            Ok(report) => report,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    /// As [`sweep_panics`](Self::sweep_panics), without the panic.
+    ///
+    /// # Errors
+    ///
+    /// The first failure.
+    pub fn try_sweep_panics(&self, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
+        self.try_sweep(Blow::Panic, scenario)
+    }
+
     /// As [`sweep_kills`](Self::sweep_kills), without the panic.
     ///
     /// # Errors
     ///
     /// The first failure.
     pub fn try_sweep_kills(&self, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
+        self.try_sweep(Blow::Kill, scenario)
+    }
+
+    fn try_sweep(&self, blow: Blow, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
         let mut report = Report::default();
         for seed in self.chosen_seeds().0 {
             let source = if seed == 0 {
@@ -281,7 +309,7 @@ impl Plan {
             self.judge(&mut report, seed, None, whole, &scenario)?;
             for (step, victims) in killable {
                 for victim in victims {
-                    let order = Some(Order { step, victim });
+                    let order = Some(Order { step, victim, blow });
                     let run = self.once(seed, tape.clone(), order, false, &scenario);
                     self.judge(&mut report, seed, order, run, &scenario)?;
                 }
@@ -412,7 +440,7 @@ impl Plan {
             message,
             steps: shrunk.steps,
             elapsed: shrunk.elapsed,
-            kill: order.map(|order| (order.victim, order.step)),
+            blow: order,
             choices_before: failed.choices.len(),
             tape,
             trace: shrunk.trace,
@@ -435,7 +463,7 @@ impl Plan {
             ),
             steps: again.steps,
             elapsed: again.elapsed,
-            kill: None,
+            blow: None,
             tape: Vec::new(),
             choices_before: again.choices.len(),
             trace: Vec::new(),
@@ -527,8 +555,12 @@ impl fmt::Display for Failure {
             "  after {} steps and {:?} of its own time",
             self.steps, self.elapsed
         )?;
-        if let Some((victim, step)) = self.kill {
-            writeln!(f, "  with {victim} killed before step {step}")?;
+        if let Some(Order { step, victim, blow }) = self.blow {
+            let done = match blow {
+                Blow::Kill => "killed",
+                Blow::Panic => "made to panic",
+            };
+            writeln!(f, "  with {victim} {done} before step {step}")?;
         }
         writeln!(f, "  the run again: SIM_SEED={}", self.seed)?;
         let (before, choices) = (self.choices_before, self.choices());

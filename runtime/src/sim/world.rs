@@ -267,9 +267,7 @@ impl World {
                     state.trace.write(now, Happened::Killed(victim));
                     Action::Kill(victim)
                 } else {
-                    state.trace.write(now, Happened::ToPanic(victim));
-                    state.panics.insert(victim);
-                    self.panics.store(true, Ordering::Relaxed);
+                    self.doom_to_panic(state, victim);
                     Action::Panic(victim)
                 }
             }
@@ -287,6 +285,14 @@ impl World {
         };
         self.faults_done.fetch_add(1, Ordering::Relaxed);
         action
+    }
+
+    /// Lets a process panic at its next await.
+    pub(super) fn doom_to_panic(&self, state: &mut State, victim: Pid) {
+        let now = self.clock.now();
+        state.trace.write(now, Happened::ToPanic(victim));
+        state.panics.insert(victim);
+        self.panics.store(true, Ordering::Relaxed);
     }
 
     /// Whether the process that has come to an await is to panic there.
