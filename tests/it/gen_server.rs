@@ -1,6 +1,8 @@
 //! Generic servers, law by law: starting, calls, what comes next, ending.
 
 use std::fmt::{Debug, Write as _};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -1692,5 +1694,70 @@ fn stop_of_a_linked_server_is_seen_by_its_parent() {
         };
         assert_eq!(ctx.try_receive(), Some(Message::Exit(exit)));
         assert_eq!(ctx.try_receive(), None);
+    });
+}
+
+/// A server that waits in a callback until it is let go, and counts how often
+/// it is polled there.
+struct Waiter;
+
+struct Wait {
+    polls: Arc<AtomicUsize>,
+    begun: oneshot::Sender<()>,
+    go_on: oneshot::Receiver<()>,
+}
+
+impl GenServer for Waiter {
+    type Args = ();
+    type Message = Option<Wait>;
+
+    async fn init(_: (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        Ok(Self)
+    }
+
+    async fn handle(
+        &mut self,
+        message: Option<Wait>,
+        _: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        let Some(mut wait) = message else {
+            return Ok(());
+        };
+        let _ = wait.begun.send(());
+        let go_on = poll_fn(|cx| {
+            wait.polls.fetch_add(1, Ordering::Relaxed);
+            wait.go_on.poll_unpin(cx)
+        });
+        let _ = go_on.await;
+        Ok(())
+    }
+}
+
+/// Fault 10: mail does not wake a server that waits in a callback, as it could
+/// not take it there.
+#[test]
+fn mail_does_not_wake_a_server_that_waits_in_a_callback() {
+    run(|_: Context<()>| async {
+        let (server, other) = (
+            Waiter::start(()).await.unwrap(),
+            start(&Log::default()).await,
+        );
+        let polls = Arc::new(AtomicUsize::new(0));
+        let (begun, has_begun) = oneshot::channel();
+        let (release, go_on) = oneshot::channel();
+        server.cast(Some(Wait {
+            polls: Arc::clone(&polls),
+            begun,
+            go_on,
+        }));
+        has_begun.await.unwrap();
+        for _ in 0..3 {
+            server.cast(None);
+            // Gives the server the time to run, if it was woken.
+            other.call(trap).await.unwrap();
+        }
+        assert_eq!(polls.load(Ordering::Relaxed), 1);
+        release.send(()).unwrap();
+        server.stop(ExitReason::Normal).await.unwrap();
     });
 }

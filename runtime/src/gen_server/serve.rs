@@ -109,6 +109,7 @@ async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
                     Either::Right(((), _)) => None,
                 }
             };
+            ctx.context.wait_no_more();
             match event.or_else(|| ctx.context.try_event()) {
                 Some(event) => event,
                 None => return Next::Info(Info::Timeout),

@@ -259,6 +259,9 @@ impl<M: Send + 'static> Context<M> {
             return Next::GiveWay;
         }
         let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
+        if entry.is_some() {
+            owner.attention = Attention::Signals;
+        }
         drop(owner);
         self.observe(entry.as_ref());
         match entry {
@@ -293,7 +296,7 @@ impl<M: Send + 'static> Context<M> {
         !std::ptr::addr_eq(waker.data(), Arc::as_ptr(&self.process))
     }
 
-    fn wait_no_more(&self) {
+    pub(crate) fn wait_no_more(&self) {
         if !current::is(&self.process) {
             return;
         }
