@@ -11,6 +11,7 @@ use lexopt::prelude::*;
 use resurgam::Node;
 use resurgam_proof::erlang::Erlang;
 use resurgam_proof::signals::{Racy, Settled, WithErlang};
+use resurgam_proof::suite;
 use resurgam_proof::tree::Trees;
 use resurgam_proof::trial::{self, Summary, Trial};
 use tokio::runtime::Runtime;
@@ -51,6 +52,13 @@ fn wanted() -> Result<Wanted, lexopt::Error> {
 }
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if let Some(code) = suite::command()? {
+        return Ok(code);
+    }
+    #[cfg(resurgam_planted)]
+    if let Some(code) = resurgam_proof::hunt::command()? {
+        return Ok(code);
+    }
     let wanted = wanted()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
