@@ -9,6 +9,7 @@
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
+//! * [`simulated`]: kill sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
 pub mod erlang;
@@ -21,6 +22,7 @@ pub mod run;
 pub mod scenarios;
 pub mod seeded;
 pub mod signals;
+pub mod simulated;
 pub mod suite;
 pub mod tree;
 pub mod trial;

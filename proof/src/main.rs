@@ -11,6 +11,7 @@ use lexopt::prelude::*;
 use resurgam::Node;
 use resurgam_proof::erlang::Erlang;
 use resurgam_proof::signals::{Racy, Settled, WithErlang};
+use resurgam_proof::simulated;
 use resurgam_proof::suite;
 use resurgam_proof::tree::Trees;
 use resurgam_proof::trial::{self, Summary, Trial};
@@ -52,6 +53,9 @@ fn wanted() -> Result<Wanted, lexopt::Error> {
 }
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if let Some(code) = simulated::command()? {
+        return Ok(code);
+    }
     if let Some(code) = suite::command()? {
         return Ok(code);
     }

@@ -58,6 +58,8 @@ mod plan;
 mod random;
 mod shrink;
 mod tape;
+#[cfg(all(test, not(resurgam_loom)))]
+mod tests;
 mod trace;
 mod world;
 
@@ -106,6 +108,12 @@ pub struct Sim {
     /// When everything was last looked at, and how many processes there were.
     last_check: u64,
     population: u64,
+}
+
+/// Whether a process lives, as the node sees it at this moment: without asking
+/// it, and whatever is on its way to it. For [checks](Check).
+pub fn is_alive(node: &Node, pid: Pid) -> bool {
+    node.inner().table.get(pid).is_some()
 }
 
 /// A kill that a sweep wants: whom, before which step.

@@ -1,15 +1,19 @@
 //! The dynamic supervisor: many children that come and go, each on its own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
     StartError, now, trap_exit,
 };
 
+#[cfg(feature = "sim")]
+use crate::audit::{self, Deed};
 use crate::child_spec::{ChildSpec, Restart, Shutdown, SpecError};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
+#[cfg(feature = "sim")]
+use crate::policy::Strategy;
 use crate::policy::{Verdict, is_reported, judge};
 use crate::report::{Origin, Reports};
 use crate::shutdown::{is_dead, stop_children, unnoticed_dead};
@@ -74,7 +78,7 @@ pub(crate) struct Setup {
 pub(crate) struct Shell {
     // Invariant: a child that waits for its restart is kept under the pid it
     // had, which no other process ever gets.
-    children: HashMap<Pid, Child>,
+    children: BTreeMap<Pid, Child>,
     restarts: RestartLog,
     max_children: usize,
     reports: Reports,
@@ -98,8 +102,10 @@ impl GenServer for Shell {
 
     async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
         trap_exit(true);
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Supervises(Strategy::OneForOne, setup.intensity));
         Ok(Self {
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             restarts: RestartLog::new(setup.intensity),
             max_children: setup.max_children,
             reports: Reports::new(setup.name.as_ref(), ctx.pid()),
@@ -138,6 +144,8 @@ impl GenServer for Shell {
     async fn terminate(&mut self, _reason: &ExitReason, _ctx: &mut ServerContext<Self>) {
         let children = std::mem::take(&mut self.children);
         self.stop(&children).await;
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Ends);
     }
 }
 
@@ -160,6 +168,8 @@ impl Shell {
     /// The start function of a temporary child is let go, as nobody will need
     /// it again.
     fn adopt(&mut self, mut spec: ChildSpec, pid: Pid, origin: Origin) {
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Adopted(pid));
         self.reports.progress(origin, &spec, pid);
         if spec.get_restart() == Restart::Temporary {
             spec.release_start();
@@ -177,13 +187,13 @@ impl Shell {
         let Some(child) = self.children.remove(&pid) else {
             return Err(TerminateDynamicChildError::NotFound(pid));
         };
-        self.stop(&HashMap::from([(pid, child)])).await;
+        self.stop(&BTreeMap::from([(pid, child)])).await;
         Ok(())
     }
 
     /// Stops these children side by side; those that wait for their restart
     /// are down already.
-    async fn stop(&self, children: &HashMap<Pid, Child>) {
+    async fn stop(&self, children: &BTreeMap<Pid, Child>) {
         let running = children
             .iter()
             .filter(|(_, child)| child.state == ChildState::Running);
@@ -242,12 +252,18 @@ impl Shell {
         let Some(mut child) = self.children.remove(&pid) else {
             return Ok(());
         };
-        match self.restarts.record(now()) {
+        let now = now();
+        match self.restarts.record(now) {
             Attempt::Refused => {
+                #[cfg(feature = "sim")]
+                audit::note(Deed::GivesUp(now));
                 self.reports.gave_up(&child.spec);
                 return Err(ExitReason::Shutdown);
             }
-            Attempt::Allowed => {}
+            Attempt::Allowed => {
+                #[cfg(feature = "sim")]
+                audit::note(Deed::Replaces(pid, now));
+            }
         }
         match child.spec.start().await.map(|started| started.pid()) {
             Ok(Some(new)) => self.adopt(child.spec, new, Origin::Supervisor),

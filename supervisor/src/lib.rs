@@ -26,6 +26,9 @@ mod policy;
 mod report;
 mod shutdown;
 
+#[cfg(feature = "sim")]
+mod audit;
+
 mod dynamic;
 mod supervisor;
 

@@ -5,6 +5,8 @@ use resurgam_runtime::{
     StartError, now, trap_exit,
 };
 
+#[cfg(feature = "sim")]
+use crate::audit::{self, Deed};
 use crate::child_spec::{ChildId, ChildSpec, SpecError};
 use crate::children::{Child, ChildState, Children, Rank, Ticket};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
@@ -142,6 +144,8 @@ impl GenServer for Shell {
 
     async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
         trap_exit(true);
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Supervises(setup.strategy, setup.intensity));
         let mut children = Children::default();
         for spec in setup.children {
             children.append(spec);
@@ -199,6 +203,8 @@ impl GenServer for Shell {
         // Stopping the children cannot fail: the only other outcomes are those
         // of restarts and first starts.
         let _ = self.carry_out(Event::End, ctx).await;
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Ends);
     }
 }
 
@@ -210,8 +216,12 @@ impl Shell {
         event: Event,
         ctx: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Follows(&event));
         let mut step = self.policy.next(event);
         loop {
+            #[cfg(feature = "sim")]
+            audit::note(Deed::Takes(&step));
             let event = match step {
                 Step::Wait => return Ok(()),
                 Step::Start(rank) => self.start(rank).await,
@@ -244,6 +254,8 @@ impl Shell {
         let spec = &self.child(rank).spec;
         let started = spec.start().await?;
         if let Some(pid) = started.pid() {
+            #[cfg(feature = "sim")]
+            audit::note(Deed::Started(rank, pid));
             self.reports.progress(origin, spec, pid);
         }
         Ok(started)

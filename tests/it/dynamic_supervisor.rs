@@ -626,3 +626,19 @@ fn refused_child_is_not_started() {
         assert_eq!(world.family.heard(), "");
     });
 }
+
+/// Fault 15: what it does to its children one after the other, it does in the
+/// same order in each run, or a simulation could not be repeated.
+#[test]
+fn children_are_taken_in_the_order_of_their_pids() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let mut expected = Vec::new();
+        for _ in 0..20 {
+            expected.push(start_child(&sup, world.family.worker("a")).await);
+        }
+        expected.sort();
+        assert_eq!(running(&sup).await, expected);
+    });
+}

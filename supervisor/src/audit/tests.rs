@@ -1,0 +1,223 @@
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use resurgam_runtime::{ExitReason, ManualClock, Pid};
+
+use super::{Audit, Deed};
+use crate::child_spec::Restart;
+use crate::children::{Children, Rank, Scope};
+use crate::intensity::RestartIntensity;
+use crate::policy::{Event, Step, Strategy};
+use crate::testing::{pid, spec};
+
+/// A supervisor with three children that the test tells tales of.
+struct Tale {
+    audit: Audit,
+    ranks: Vec<Rank>,
+    living: BTreeSet<Pid>,
+    begun: Instant,
+}
+
+const SUPERVISOR: usize = 0;
+
+impl Tale {
+    /// Three restarts in ten seconds.
+    fn of(strategy: Strategy) -> Self {
+        let mut children = Children::default();
+        for id in ["a", "b", "c"] {
+            children.append(spec(id, Restart::Permanent));
+        }
+        let ranks = std::iter::successors(children.first_in(Scope::ALL), |(rank, _)| {
+            children.first_in(Scope::ALL.after(*rank))
+        });
+        let mut tale = Self {
+            audit: Audit::default(),
+            ranks: ranks.map(|(rank, _)| rank).collect(),
+            living: BTreeSet::from([pid(SUPERVISOR)]),
+            begun: ManualClock::new().now(),
+        };
+        let intensity = RestartIntensity::new(3, Duration::from_secs(10));
+        tale.lawful(Deed::Supervises(strategy, intensity));
+        tale.lawful(Deed::Follows(&Event::Begin));
+        tale
+    }
+
+    fn tell(&mut self, deed: Deed<'_>) -> Result<(), String> {
+        let living = &self.living;
+        self.audit
+            .note(pid(SUPERVISOR), deed, &|pid| living.contains(&pid))
+    }
+
+    #[track_caller]
+    fn lawful(&mut self, deed: Deed<'_>) {
+        assert_eq!(self.tell(deed), Ok(()));
+    }
+
+    #[track_caller]
+    fn unlawful(&mut self, deed: Deed<'_>, why: &str) {
+        let what = self.tell(deed).expect_err("this is against the law");
+        assert!(what.contains(why), "{what}");
+    }
+
+    #[track_caller]
+    fn starts(&mut self, child: usize, as_pid: usize) {
+        let rank = self.ranks[child];
+        self.lawful(Deed::Takes(&Step::Start(rank)));
+        self.living.insert(pid(as_pid));
+        self.lawful(Deed::Started(rank, pid(as_pid)));
+    }
+
+    #[track_caller]
+    fn starts_all(&mut self) {
+        (0..3).for_each(|child| self.starts(child, child + 1));
+    }
+
+    fn at(&self, seconds: u64) -> Instant {
+        self.begun + Duration::from_secs(seconds)
+    }
+
+    fn dies(&mut self, number: usize, seconds: u64) {
+        self.living.remove(&pid(number));
+        let exited = Event::Exited {
+            pid: pid(number),
+            reason: ExitReason::Killed,
+            now: self.at(seconds),
+        };
+        self.lawful(Deed::Follows(&exited));
+    }
+
+    fn at_rest(&mut self, seconds: u64) -> Result<(), String> {
+        let now = self.at(seconds);
+        let living = &self.living;
+        self.audit
+            .look_for_orphans(now, &|pid| living.contains(&pid))
+    }
+}
+
+#[test]
+fn a_tree_that_starts_restarts_and_stops_in_order_is_lawful() {
+    let mut tale = Tale::of(Strategy::OneForAll);
+    tale.starts_all();
+    tale.dies(2, 1);
+    for child in [2, 0] {
+        tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[child])));
+        tale.living.remove(&pid(child + 1));
+    }
+    (0..3).for_each(|child| tale.starts(child, child + 11));
+    tale.lawful(Deed::Follows(&Event::End));
+    for child in [2, 1, 0] {
+        tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[child])));
+        tale.living.remove(&pid(child + 11));
+    }
+    tale.lawful(Deed::Ends);
+    tale.living.clear();
+    assert_eq!(tale.at_rest(10_000), Ok(()));
+}
+
+#[test]
+fn children_that_start_out_of_order_are_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts(1, 2);
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[0])), "I8");
+}
+
+#[test]
+fn children_that_stop_out_of_order_are_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.living.clear();
+    tale.lawful(Deed::Follows(&Event::End));
+    tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[1])));
+    tale.unlawful(Deed::Takes(&Step::Stop(tale.ranks[2])), "out of order");
+}
+
+#[test]
+fn a_child_that_is_stopped_before_a_later_one_is_dead_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.lawful(Deed::Follows(&Event::End));
+    tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[2])));
+    tale.unlawful(Deed::Takes(&Step::Stop(tale.ranks[1])), "after it lives");
+}
+
+#[test]
+fn a_group_restart_beside_a_later_child_is_found() {
+    let mut tale = Tale::of(Strategy::RestForOne);
+    tale.starts_all();
+    tale.dies(1, 1);
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[0])), "after it lives");
+}
+
+#[test]
+fn a_second_incarnation_of_a_living_child_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.unlawful(Deed::Started(tale.ranks[1], pid(12)), "the same child");
+    tale.lawful(Deed::Adopted(pid(3)));
+    tale.unlawful(Deed::Replaces(pid(3), tale.at(1)), "which lives");
+}
+
+#[test]
+fn a_restart_too_many_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    let mut incarnation = 1;
+    for second in [0, 5, 10] {
+        tale.dies(incarnation, second);
+        incarnation += 10;
+        tale.starts(0, incarnation);
+    }
+    tale.dies(incarnation, 10);
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[0])), "I7");
+    // The first is forgotten by now.
+    tale.dies(incarnation, 11);
+    tale.starts(0, incarnation + 10);
+}
+
+#[test]
+fn a_dynamic_restart_too_many_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    for second in 0..3 {
+        tale.lawful(Deed::Replaces(pid(1), tale.at(second)));
+    }
+    tale.unlawful(Deed::Replaces(pid(1), tale.at(10)), "I7");
+}
+
+#[test]
+fn a_supervisor_that_gives_up_too_soon_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.dies(1, 0);
+    tale.unlawful(Deed::Takes(&Step::GiveUp(tale.ranks[0])), "I7");
+    tale.unlawful(Deed::GivesUp(tale.at(0)), "I7");
+}
+
+#[test]
+fn a_restart_after_giving_up_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    for second in 0..3 {
+        tale.lawful(Deed::Replaces(pid(1), tale.at(second)));
+    }
+    tale.lawful(Deed::GivesUp(tale.at(3)));
+    tale.unlawful(Deed::Replaces(pid(1), tale.at(100)), "after it gave up");
+}
+
+#[test]
+fn a_supervisor_that_ends_before_its_child_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.unlawful(Deed::Ends, "ends before its child");
+}
+
+#[test]
+fn an_orphan_is_found_when_it_had_time_to_follow() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    tale.living.remove(&pid(SUPERVISOR));
+    assert_eq!(tale.at_rest(0), Ok(()));
+    assert_eq!(tale.at_rest(600), Ok(()));
+    let what = tale.at_rest(601).expect_err("three live on");
+    assert!(what.contains("orphan"), "{what}");
+    tale.living.clear();
+    assert_eq!(tale.at_rest(602), Ok(()));
+}
