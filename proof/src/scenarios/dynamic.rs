@@ -137,13 +137,13 @@ fn gives_up(sim: &mut Sim) {
         let supervisor = started(DynamicSupervisor::builder().intensity(most, SECOND)).await;
         add(&supervisor, stage.worker("a")).await;
         add(&supervisor, stage.deaf("b").shutdown(SECOND)).await;
+        let given_up = join(supervisor.pid().expect("it was started"));
         for _ in 0..most {
             end("a", crash()).await;
         }
         assert!(whereis("a").is_some(), "it may be restarted {most} times");
         end("a", crash()).await;
-        let pid = supervisor.pid().expect("it was started");
-        assert_eq!(join(pid).await, ExitReason::Shutdown);
+        assert_eq!(given_up.await, ExitReason::Shutdown);
         for name in ["a", "b"] {
             assert_eq!(whereis(name), None, "it may be restarted {most} times");
         }

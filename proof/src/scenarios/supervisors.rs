@@ -134,6 +134,7 @@ fn edge(sim: &mut Sim) {
         let stage = Stage::default();
         let builder = Supervisor::builder(Strategy::OneForOne).intensity(2, 10 * SECOND);
         let supervisor = started(builder.child(stage.worker("b"))).await;
+        let end = join(supervisor.pid().expect("it was started"));
         let begun = now();
         for at in [
             Duration::ZERO,
@@ -152,9 +153,8 @@ fn edge(sim: &mut Sim) {
             too_late == 1,
             "the first restart was {second} s before the second"
         );
-        let pid = supervisor.pid().expect("it was started");
         if !runs {
-            assert_eq!(join(pid).await, ExitReason::Shutdown);
+            assert_eq!(end.await, ExitReason::Shutdown);
         }
     });
 }
@@ -165,14 +165,14 @@ fn as_often(sim: &mut Sim) {
         let stage = Stage::default();
         let builder = Supervisor::builder(Strategy::OneForOne).intensity(most, SECOND);
         let supervisor = started(builder.child(stage.worker("b"))).await;
+        let given_up = join(supervisor.pid().expect("it was started"));
         for _ in 0..most {
             end("b", crash()).await;
             assert!(whereis("b").is_some(), "it may be restarted {most} times");
         }
         end("b", crash()).await;
         assert_eq!(whereis("b"), None, "it may be restarted {most} times");
-        let pid = supervisor.pid().expect("it was started");
-        assert_eq!(join(pid).await, ExitReason::Shutdown);
+        assert_eq!(given_up.await, ExitReason::Shutdown);
     });
 }
 

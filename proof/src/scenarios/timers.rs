@@ -23,7 +23,7 @@ pub const ALL: &[Scenario] = &[
 fn in_time(sim: &mut Sim) {
     play(sim, |mut ctx: Context<u64>| async move {
         let begun = now();
-        send_after(3 * SECOND, ctx.pid(), 3);
+        send_after(3 * SECOND, ctx.pid(), 3_u64);
         assert_eq!(user(Some(ctx.receive().await)), Some(3));
         assert_eq!(now() - begun, 3 * SECOND);
         sleep(SECOND).await;
@@ -51,8 +51,8 @@ fn in_order(sim: &mut Sim) {
 
 fn cancelled(sim: &mut Sim) {
     play(sim, |mut ctx: Context<u64>| async move {
-        let cancelled = send_after(2 * SECOND, ctx.pid(), 1);
-        let other = send_after(3 * SECOND, ctx.pid(), 2);
+        let cancelled = send_after(2 * SECOND, ctx.pid(), 1_u64);
+        let other = send_after(3 * SECOND, ctx.pid(), 2_u64);
         sleep(SECOND).await;
         assert_eq!(cancel_timer(cancelled), Some(SECOND));
         assert_eq!(cancel_timer(cancelled), None, "it is gone");
@@ -64,7 +64,7 @@ fn cancelled(sim: &mut Sim) {
 
 fn read(sim: &mut Sim) {
     play(sim, |mut ctx: Context<u64>| async move {
-        let timer = send_after(5 * SECOND, ctx.pid(), 1);
+        let timer = send_after(5 * SECOND, ctx.pid(), 1_u64);
         sleep(2 * SECOND).await;
         assert_eq!(read_timer(timer), Some(3 * SECOND));
         assert_eq!(user(Some(ctx.receive().await)), Some(1));
@@ -79,11 +79,11 @@ fn aimed_at_the_dead(sim: &mut Sim) {
         });
         let target = target.expect("the node takes processes");
         let pid = target.pid().expect("it was just spawned");
-        let timer = send_after(3600 * SECOND, pid, 1);
+        let timer = send_after(3600 * SECOND, pid, 1_u64);
         exit(pid, ExitReason::Shutdown);
         target.join().await;
         assert_eq!(read_timer(timer), None);
-        send_after(SECOND, pid, 2);
+        send_after(SECOND, pid, 2_u64);
     });
     sim.run_until_idle();
     assert_eq!(sim.node().timer_count(), 0, "timers of the dead are left");
@@ -96,7 +96,7 @@ fn time_out(sim: &mut Sim) {
         let never = timeout(SECOND, std::future::pending::<()>()).await;
         assert!(never.is_err());
         assert_eq!(now() - begun, 2 * SECOND);
-        send_after(SECOND, ctx.pid(), 1);
+        send_after(SECOND, ctx.pid(), 1_u64);
         let came = ctx.receive_timeout(2 * SECOND).await;
         assert_eq!(user(came), Some(1));
         assert_eq!(now() - begun, 3 * SECOND);
@@ -109,7 +109,7 @@ fn never_early(sim: &mut Sim) {
     play(sim, |mut ctx: Context<u64>| async move {
         for wait in 1..=8 {
             let begun = now();
-            send_after(wait * SECOND, ctx.pid(), 0);
+            send_after(wait * SECOND, ctx.pid(), 0_u64);
             ctx.receive().await;
             assert!(now() - begun >= wait * SECOND, "it was early");
         }
