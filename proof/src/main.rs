@@ -4,6 +4,12 @@
 //! * `--seed S`: the first one's seed;
 //! * `--only S`: one case, printed;
 //! * `--times T` (racy): how often each is run.
+//!
+//! What runs in the simulator: `proof simulated|simulated-racy|
+//! simulated-orders|simulated-trees|scenarios --programs N --seed S` (see
+//! [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
+//! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
+//! other and looks who notices.
 
 use std::process::ExitCode;
 

@@ -29,12 +29,12 @@ pub const ALL: &[Suite] = &[
     Suite {
         name: "simulated",
         run: seeded::settled,
-        seeds: 4_000,
+        seeds: 1_000,
     },
     Suite {
         name: "scenarios",
         run: scenarios::all,
-        seeds: 200,
+        seeds: 100,
     },
     Suite {
         name: "simulated-racy",
@@ -49,7 +49,7 @@ pub const ALL: &[Suite] = &[
     Suite {
         name: "simulated-trees",
         run: seeded::trees,
-        seeds: 1_000,
+        seeds: 500,
     },
 ];
 

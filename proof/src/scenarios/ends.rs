@@ -19,6 +19,8 @@ pub const ALL: &[Scenario] = &[
     ("a_name_is_free_when_the_end_is_told", name_free),
     ("a_link_or_monitor_that_came_too_late_is_answered", too_late),
     ("an_end_goes_round_a_ring_of_links", ring),
+    ("links_agree_whatever_both_ends_did_at_once", link_races),
+    ("messages_come_in_the_order_they_were_sent", in_order),
 ];
 
 /// A process that waits; what it trapped ends it.
@@ -209,4 +211,66 @@ fn waiting_on_link() -> Pid {
         .expect("the node takes processes")
         .pid()
         .expect("it was just spawned")
+}
+
+/// Two processes link and unlink at once; the simulator's books see whether
+/// they agree in the end.
+fn link_races(sim: &mut Sim) {
+    let node = sim.node().clone();
+    let racers: Vec<_> = (0..2)
+        .map(|_| node.spawn(racing).expect("the node takes processes"))
+        .collect();
+    let pids = [0, 1].map(|at: usize| racers[at].pid().expect("it was just spawned"));
+    for _ in 0..8 {
+        let at = sim.random(2);
+        let other = pids[1 - at];
+        racers[at].cast(match sim.random(2) {
+            0 => Tie::Link(other),
+            _ => Tie::Unlink(other),
+        });
+    }
+    sim.run_until_idle();
+    for (racer, other) in racers.iter().zip([pids[1], pids[0]]) {
+        racer.cast(Tie::Link(other));
+    }
+    sim.run_until_idle();
+    node.exit(pids[sim.random(2)], reason());
+    sim.run_until_idle();
+    assert_eq!(node.process_count(), 0, "they were linked");
+}
+
+/// What a racer is told to do.
+enum Tie {
+    Link(Pid),
+    Unlink(Pid),
+}
+
+async fn racing(mut ctx: Context<Tie>) {
+    while let Message::User(tie) = ctx.receive().await {
+        match tie {
+            Tie::Link(other) => link(other),
+            Tie::Unlink(other) => unlink(other),
+        }
+    }
+}
+
+fn in_order(sim: &mut Sim) {
+    play(sim, |mut ctx: Context<(u8, u32)>| async move {
+        const EACH: u32 = 8;
+        let receiver = ctx.self_ref();
+        for sender in 0..3 {
+            let receiver = receiver.clone();
+            let send_all = async move { (0..EACH).for_each(|n| receiver.cast((sender, n))) };
+            spawn(move |_: Context<()>| send_all).expect("the node takes processes");
+        }
+        resurgam::sleep(SECOND).await;
+        let mut next = [0; 3];
+        for _ in 0..3 * EACH {
+            let Message::User((sender, n)) = ctx.receive().await else {
+                panic!("there are only messages");
+            };
+            assert_eq!(n, next[usize::from(sender)], "of sender {sender}");
+            next[usize::from(sender)] += 1;
+        }
+    });
 }
