@@ -163,20 +163,20 @@ async fn observe(
         }
     }
     rest.rest(crowd).await?;
-    // What they see of each other's ends is not looked at any more.
+    // What they see of each other's ends, and do then, is not looked at.
     let mut seen = Vec::new();
     for (who, look) in looks.into_iter().enumerate() {
         let state = look.info.map(|info| crowd.state(who, info));
-        seen.push((crowd.take_log(who), state));
+        let is_born = crowd.pid(who).is_some();
+        seen.push((is_born, crowd.take_log(who), state));
     }
-    crowd.dismiss();
-    rest.rest(crowd).await?;
+    dismiss(rest, crowd).await?;
     let mut outcomes = Vec::new();
-    for (who, (log, state)) in seen.into_iter().enumerate() {
+    for (who, (is_born, log, state)) in seen.into_iter().enumerate() {
         let life = match crowd.reason(who).await {
-            None => Life::Unborn,
             Some(_) if state.is_some() => Life::Alive,
-            Some(reason) => Life::Dead(reason_of(&reason)),
+            Some(reason) if is_born => Life::Dead(reason_of(&reason)),
+            Some(_) | None => Life::Unborn,
         };
         outcomes.push(Outcome {
             life,
@@ -185,6 +185,18 @@ async fn observe(
         });
     }
     Ok(Observation(outcomes))
+}
+
+/// Ends all of them; also those who are spawned by one that the end of another
+/// has woken.
+async fn dismiss(rest: &impl Rest, crowd: &Crowd) -> Result<(), Restless> {
+    loop {
+        crowd.dismiss();
+        let looks = rest.rest(crowd).await?;
+        if looks.iter().all(|look| look.info.is_none()) {
+            return Ok(());
+        }
+    }
 }
 
 /// The reason of a program as the runtime has it.

@@ -2,11 +2,11 @@
 //! many seeds, some of them under faults.
 //!
 //! * [`calls`]: servers and who calls them;
-//! * [`timers`]: timers;
+//! * [`timers`]: what is sent at its time;
 //! * [`starts`]: how servers start;
 //! * [`ends`]: what others see of an end, and in which order;
-//! * [`supervisors`]: static supervisors;
-//! * [`dynamic`]: dynamic supervisors.
+//! * [`supervisors`]: the static ones;
+//! * [`dynamic`]: the dynamic ones.
 
 use std::ops::Range;
 use std::time::Duration;

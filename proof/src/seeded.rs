@@ -195,14 +195,7 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
         let told = erlang.ask(&format!("{{tree,{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
         let plan = Plan::new().seed_range(seed..seed + 1);
-        let result = plan.try_run(|sim| {
-            let node = sim.node().clone();
-            let seen = drive(sim, tree::seen(&node, &case));
-            assert!(
-                seen == told,
-                "Resurgam and Erlang differ:\n{seen}\nErlang:\n{told}"
-            );
-        });
+        let result = plan.try_run(|sim| grow(sim, &case, &told));
         match result {
             Ok(report) => figures.add(&report),
             Err(failure) => {
@@ -213,4 +206,13 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
         figures.cases += 1;
     }
     Ok(figures)
+}
+
+fn grow(sim: &mut Sim, case: &tree::Case, told: &str) {
+    let node = sim.node().clone();
+    let seen = drive(sim, tree::seen(&node, case));
+    assert!(
+        seen == told,
+        "Resurgam and Erlang differ:\n{seen}\nErlang:\n{told}"
+    );
 }

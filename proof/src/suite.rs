@@ -133,19 +133,20 @@ impl Display for Failed {
 /// If a suite does.
 pub fn run(suite: &Suite, seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     const THREADS: usize = 2;
-    const PART: u64 = 64;
+    const PARTS: u64 = 8;
+    let part = (seeds.end - seeds.start).div_ceil(PARTS).clamp(1, 1024);
     let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Ok(Figures::default()));
     let work = || loop {
-        let first = next.fetch_add(PART, Ordering::Relaxed);
+        let first = next.fetch_add(part, Ordering::Relaxed);
         if first >= seeds.end {
             return;
         }
-        let part = (suite.run)(first..seeds.end.min(first + PART));
+        let result = (suite.run)(first..seeds.end.min(first + part));
         let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&mut *sum, part) {
+        match (&mut *sum, result) {
             (Err(_), _) => {}
-            (Ok(sum), Ok(part)) => sum.join(part),
+            (Ok(sum), Ok(figures)) => sum.join(figures),
             (sum, Err(failed)) => {
                 *sum = Err(failed);
                 next.store(seeds.end, Ordering::Relaxed);

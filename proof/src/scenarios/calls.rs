@@ -210,7 +210,7 @@ async fn call_each_kind() {
             2 => server.call(Ask::Drop).await,
             _ => server.call(Ask::Keep).await,
         };
-        assert!(now() - begun <= 6 * SECOND, "it waited too long");
+        assert!(now() - begun <= 60 * SECOND, "it waited too long");
         match answer {
             Ok(answered) => assert_eq!(answered, n),
             Err(CallError::NoReply) => assert!(n == 1 || n == 2, "{n} was dropped"),
