@@ -190,13 +190,15 @@ async fn observe(
 /// Ends all of them; also those who are spawned by one that the end of another
 /// has woken.
 async fn dismiss(rest: &impl Rest, crowd: &Crowd) -> Result<(), Restless> {
-    loop {
+    let mut looks = Vec::new();
+    for _ in crowd.pids() {
         crowd.dismiss();
-        let looks = rest.rest(crowd).await?;
+        looks = rest.rest(crowd).await?;
         if looks.iter().all(|look| look.info.is_none()) {
             return Ok(());
         }
     }
+    Err(Restless(looks))
 }
 
 /// The reason of a program as the runtime has it.
