@@ -7,15 +7,22 @@
 //! * [`erlang`]: the same programs on Erlang itself;
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
+//! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
+//! * [`suite`]: what runs in the simulator, by name;
 //! * [`simulated`]: kill sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
 pub mod erlang;
+#[cfg(resurgam_planted)]
+pub mod hunt;
 pub mod model;
 pub mod observation;
 pub mod program;
 pub mod run;
+pub mod scenarios;
+pub mod seeded;
 pub mod signals;
 pub mod simulated;
+pub mod suite;
 pub mod tree;
 pub mod trial;

@@ -4,6 +4,12 @@
 //! * `--seed S`: the first one's seed;
 //! * `--only S`: one case, printed;
 //! * `--times T` (racy): how often each is run.
+//!
+//! What runs in the simulator: `proof simulated|simulated-racy|
+//! simulated-orders|simulated-trees|scenarios --programs N --seed S` (see
+//! [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
+//! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
+//! other and looks who notices.
 
 use std::process::ExitCode;
 
@@ -12,6 +18,7 @@ use resurgam::Node;
 use resurgam_proof::erlang::Erlang;
 use resurgam_proof::signals::{Racy, Settled, WithErlang};
 use resurgam_proof::simulated;
+use resurgam_proof::suite;
 use resurgam_proof::tree::Trees;
 use resurgam_proof::trial::{self, Summary, Trial};
 use tokio::runtime::Runtime;
@@ -53,6 +60,13 @@ fn wanted() -> Result<Wanted, lexopt::Error> {
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Some(code) = simulated::command()? {
+        return Ok(code);
+    }
+    if let Some(code) = suite::command()? {
+        return Ok(code);
+    }
+    #[cfg(resurgam_planted)]
+    if let Some(code) = resurgam_proof::hunt::command()? {
         return Ok(code);
     }
     let wanted = wanted()?;

@@ -50,18 +50,15 @@ pub(crate) enum Signal {
     Query,
 }
 
-/// What is answered to a signal, not by the process it was sent to, but on
-/// its behalf. So nothing is promised about its order with what that process
-/// itself sends: the `Down` of a monitor that came too late may be received
-/// before the one of a monitor that was in time.
+/// What is answered to a signal, and may overtake other signals: to a question,
+/// because who asks does not look at its mailbox meanwhile; to a link, because
+/// links are told of an end before monitors.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Answer {
     /// To a question: whether the process is alive.
     Alive(bool),
     /// To a link: this process is not there.
     NoLink(Who),
-    /// To the monitor of this number: its process is not there.
-    NoMonitor(usize),
 }
 
 /// Why an exit signal was sent.
@@ -131,7 +128,7 @@ pub struct World {
     processes: Vec<Process>,
     /// The signals from one process to another. No channel here is empty.
     channels: BTreeMap<(Who, Who), VecDeque<Signal>>,
-    /// Answers on their way to who asked. They keep no order with signals.
+    /// Answers on their way to who asked.
     answers: BTreeSet<(Who, Answer)>,
 }
 
@@ -175,7 +172,9 @@ impl World {
     pub fn steps(&self) -> Vec<Step> {
         let receives = |to: &Who| !matches!(self.processes[*to].stage, Stage::Doomed(_));
         let heads = self.channels.keys().filter(|(_, to)| receives(to));
-        let answers = self.answers.iter().filter(|(to, _)| receives(to));
+        let answers = self.answers.iter();
+        let answers =
+            answers.filter(|(to, answer)| receives(to) && self.is_receivable(*to, *answer));
         let mut steps: Vec<_> = heads.map(|(from, to)| Step::Deliver(*from, *to)).collect();
         steps.extend(answers.map(|(to, answer)| Step::Answer(*to, *answer)));
         for (who, process) in self.processes.iter().enumerate() {
@@ -186,6 +185,18 @@ impl World {
             }
         }
         steps
+    }
+
+    /// The answer to a link overtakes monitors, but nothing that was sent before
+    /// them.
+    fn is_receivable(&self, to: Who, answer: Answer) -> bool {
+        let Answer::NoLink(dead) = answer else {
+            return true;
+        };
+        let before = self.channels.get(&(dead, to)).into_iter().flatten();
+        before
+            .copied()
+            .all(|signal| matches!(signal, Signal::Down(..) | Signal::Demonitor(_)))
     }
 
     /// Lets one thing happen.

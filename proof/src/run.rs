@@ -17,6 +17,7 @@ use resurgam::{ExitReason, Node, SpawnError};
 
 use crate::observation::{Life, Observation, Outcome};
 use crate::program::{Op, Program, Reason, Who};
+pub(crate) use actor::give_way;
 use actor::{Order, play};
 pub use crowd::Crowd;
 
@@ -108,8 +109,8 @@ pub async fn settled(
     observe(rest, &crowd, looks).await
 }
 
-/// Lets every process take its own steps by itself. The number makes their
-/// speeds differ.
+/// Lets every process take its own steps by itself. A number makes their speeds
+/// differ, where nothing else does.
 ///
 /// # Errors
 ///
@@ -118,16 +119,18 @@ pub async fn racy(
     node: &Node,
     rest: &impl Rest,
     program: &Program,
-    pace: u64,
+    pace: Option<u64>,
 ) -> Result<Observation, RunError> {
-    let crowd = gather(node, program, Some(pace))?;
+    let crowd = gather(node, program, pace)?;
     rest.rest(&crowd).await?;
     for who in 0..program.processes {
         let script: Vec<Op> = program.script(who).collect();
         crowd.prepare(who, script.into_iter().map(Order::Do));
     }
     let mut order: Vec<Who> = (0..program.processes).collect();
-    fastrand::Rng::with_seed(pace).shuffle(&mut order);
+    if let Some(pace) = pace {
+        fastrand::Rng::with_seed(pace).shuffle(&mut order);
+    }
     for who in order {
         crowd.wake(who);
     }
@@ -160,26 +163,42 @@ async fn observe(
         }
     }
     rest.rest(crowd).await?;
-    let living: Vec<bool> = looks.iter().map(|look| look.info.is_some()).collect();
-    crowd.dismiss();
-    rest.rest(crowd).await?;
-    let mut outcomes = Vec::new();
+    // What they see of each other's ends, and do then, is not looked at.
+    let mut seen = Vec::new();
     for (who, look) in looks.into_iter().enumerate() {
+        let state = look.info.map(|info| crowd.state(who, info));
+        let is_born = crowd.pid(who).is_some();
+        seen.push((is_born, crowd.take_log(who), state));
+    }
+    dismiss(rest, crowd).await?;
+    let mut outcomes = Vec::new();
+    for (who, (is_born, log, state)) in seen.into_iter().enumerate() {
         let life = match crowd.reason(who).await {
-            None => Life::Unborn,
-            Some(_) if living[who] => Life::Alive,
-            Some(reason) => Life::Dead(reason_of(&reason)),
+            Some(_) if state.is_some() => Life::Alive,
+            Some(reason) if is_born => Life::Dead(reason_of(&reason)),
+            Some(_) | None => Life::Unborn,
         };
         outcomes.push(Outcome {
             life,
-            log: crowd.take_log(who),
-            state: look
-                .info
-                .map(|info| crowd.state(who, info))
-                .unwrap_or_default(),
+            log,
+            state: state.unwrap_or_default(),
         });
     }
     Ok(Observation(outcomes))
+}
+
+/// Ends all of them; also those who are spawned by one that the end of another
+/// has woken.
+async fn dismiss(rest: &impl Rest, crowd: &Crowd) -> Result<(), Restless> {
+    let mut looks = Vec::new();
+    for _ in crowd.pids() {
+        crowd.dismiss();
+        looks = rest.rest(crowd).await?;
+        if looks.iter().all(|look| look.info.is_none()) {
+            return Ok(());
+        }
+    }
+    Err(Restless(looks))
 }
 
 /// The reason of a program as the runtime has it.

@@ -71,7 +71,7 @@ impl Trial for Racy {
         };
         let mut seen = Vec::new();
         for _ in 0..self.times {
-            let pace = self.node.random();
+            let pace = Some(self.node.random());
             let run = run::racy(&self.node, &Rounds, program, pace).await;
             seen.push(("Resurgam", line(run)));
         }

@@ -267,6 +267,11 @@ fn remove(supervisor: &mut Supervisor, number: &mut usize) -> bool {
     false
 }
 
+/// What is seen of a tree on a node, after its start and after each event.
+pub async fn seen(node: &Node, case: &Case) -> String {
+    run::run(node, case).await
+}
+
 /// Trees, on Resurgam and on Erlang, which says what can be.
 #[derive(Debug)]
 pub struct Trees {

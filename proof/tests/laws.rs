@@ -6,6 +6,7 @@ use std::io::Write;
 use resurgam::Node;
 use resurgam_proof::erlang::Erlang;
 use resurgam_proof::signals::{Racy, Settled, WithErlang};
+use resurgam_proof::suite;
 use resurgam_proof::tree::Trees;
 use resurgam_proof::trial::{self, Trial};
 use tokio::runtime::Runtime;
@@ -34,6 +35,42 @@ fn check_with_erlang<T: Trial>(cases: u64, trial: impl FnOnce(Node, Erlang) -> T
         std::io::stderr(),
         "there is no `erl`: not compared with Erlang"
     );
+}
+
+/// Runs a suite of simulated cases.
+#[track_caller]
+fn check_simulated(name: &str, seeds: u64) {
+    let mut all = suite::ALL.iter();
+    let suite = all.find(|suite| suite.name == name).unwrap();
+    let figures = suite::run(suite, 0..seeds).unwrap_or_else(|failed| panic!("{failed}"));
+    assert!(figures.cases > 0, "{figures}");
+}
+
+#[test]
+fn simulated_runtime_does_what_the_model_does() {
+    check_simulated("simulated", 1_000);
+}
+
+#[test]
+fn simulated_runtime_does_one_of_the_things_that_can_be() {
+    check_simulated("simulated-racy", 100);
+}
+
+#[test]
+fn simulated_runtime_does_so_in_all_orders_of_the_smallest_programs() {
+    check_simulated("simulated-orders", 1);
+}
+
+#[test]
+fn scenarios_hold_under_every_seed() {
+    check_simulated("scenarios", 30);
+}
+
+#[test]
+fn simulated_trees_live_and_die_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-trees", 50);
+    }
 }
 
 #[test]

@@ -257,11 +257,20 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
         reference
     };
     observe!(header.node, |world| world.monitored(reference, target));
-    let signal = Signal::Monitor {
-        reference,
-        watcher: Watcher::Process { name },
+    let (to, signal) = if target == Pid::OUTSIDE {
+        // Nobody has the name, so nobody else can tell.
+        let down = Down {
+            reference,
+            pid: target,
+            name,
+            reason: ExitReason::NoProcess,
+        };
+        (header.pid, Signal::Down(down))
+    } else {
+        let watcher = Watcher::Process { name };
+        (target, Signal::Monitor { reference, watcher })
     };
-    NodeInner::deliver(&header.node, header.pid, target, signal);
+    NodeInner::deliver(&header.node, header.pid, to, signal);
     reference
 }
 

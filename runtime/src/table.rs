@@ -140,9 +140,11 @@ impl Table {
 
     /// All processes of this moment, in the order of their slots.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Process>> {
+        let used = self.free.lock().fresh as usize;
         let pages = self.pages.iter().filter_map(OnceLock::get);
-        pages
-            .flat_map(|page| page.iter().filter_map(|slot| slot.0.lock().process.clone()))
+        let slots = pages.flatten().take(used);
+        slots
+            .filter_map(|slot| slot.0.lock().process.clone())
             .collect()
     }
 

@@ -93,7 +93,10 @@ impl World {
     fn bounce(&mut self, from: Who, dead: Who, signal: Signal) {
         let answer = match signal {
             Signal::Link { .. } => Answer::NoLink(dead),
-            Signal::Monitor(number) => Answer::NoMonitor(number),
+            // MON-04.
+            Signal::Monitor(number) => {
+                return self.push(dead, from, Signal::Down(number, Reason::NoProc));
+            }
             Signal::Query => Answer::Alive(false),
             // SIG-07, EXIT-16.
             Signal::Message(_)
@@ -115,10 +118,6 @@ impl World {
             }
             // LINK-05 (as Resurgam has it), LINK-06.
             Answer::NoLink(dead) => self.receive_exit(dead, to, Cause::Linked, Reason::NoProc),
-            // MON-04.
-            Answer::NoMonitor(number) => {
-                self.receive(to, to, Signal::Down(number, Reason::NoProc));
-            }
         }
     }
 

@@ -29,6 +29,13 @@ impl Size {
         least_steps: 3,
         most_steps: 7,
     };
+
+    /// For programs that are run in all orders.
+    pub const SMALLEST: Self = Self {
+        processes: 2,
+        least_steps: 2,
+        most_steps: 3,
+    };
 }
 
 pub(super) fn program(seed: u64, size: Size) -> Program {

@@ -214,7 +214,7 @@ impl Actor {
 }
 
 /// Returns to the scheduler once.
-async fn give_way() {
+pub(crate) async fn give_way() {
     let mut gave_way = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut gave_way, true) {

@@ -52,7 +52,8 @@ impl Rest for Rounds {
     }
 }
 
-async fn ask(node: &Node, crowd: &Crowd) -> Vec<Look> {
+/// A look at every process.
+pub(crate) async fn ask(node: &Node, crowd: &Crowd) -> Vec<Look> {
     let ask = |(who, pid): (usize, Option<resurgam::Pid>)| async move {
         let info = match pid {
             Some(pid) => node.process_info(pid).await.ok().flatten(),

@@ -340,7 +340,8 @@ impl World {
         state.agenda.extend(held.into_values());
     }
 
-    /// Whether nothing can happen before a timer fires.
+    /// Whether nothing can happen before time passes, and nothing is held up:
+    /// what is held up is not lost.
     pub(super) fn is_at_rest(&self) -> bool {
         let now = self.clock.now();
         !self.is_under_way() && self.timers.next_deadline().is_none_or(|due| due > now)

@@ -1,0 +1,218 @@
+//! Programs and trees in the simulator, where a seed decides which of all the
+//! signals under way arrives next: the freedom that the model explores, and no
+//! other.
+//!
+//! What plays a program elsewhere plays it here: [`drive`] polls it from
+//! outside the simulation, and lets the simulation come to rest in between.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use resurgam::Node;
+use resurgam::sim::{Explore, Failure, Plan, Report, Sim};
+
+use crate::erlang::Erlang;
+use crate::model::explore::{self, TooMany};
+use crate::observation::Observation;
+use crate::program::{Program, Size};
+use crate::run::{self, Crowd, Look, Rest, Restless, RunError, give_way, rounds};
+use crate::suite::{Failed, Figures};
+use crate::tree;
+
+/// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
+#[derive(Copy, Clone, Debug, Default)]
+struct Idle;
+
+impl Rest for Idle {
+    async fn rest(&self, crowd: &Crowd) -> Result<Vec<Look>, Restless> {
+        give_way().await;
+        Ok(rounds::ask(crowd.node(), crowd).await)
+    }
+}
+
+/// Runs a future that stands outside the simulation: everything comes to rest
+/// before it is polled again. Time passes only if nothing else can happen.
+///
+/// # Panics
+///
+/// If the future waits for something that will not come.
+pub fn drive<T>(sim: &mut Sim, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut fruitless = 0;
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        let before = sim.steps();
+        sim.run_until_idle();
+        if sim.steps() > before || sim.step() {
+            fruitless = 0;
+        } else {
+            // A future may have given way of its own accord.
+            fruitless += 1;
+            assert!(fruitless < 100, "nothing can happen any more");
+        }
+    }
+}
+
+/// How a program is played.
+#[derive(Copy, Clone, Debug)]
+enum Manner {
+    Settled,
+    Racy,
+}
+
+impl Manner {
+    fn explore(self, program: &Program) -> Result<BTreeSet<Observation>, TooMany> {
+        match self {
+            Self::Settled => explore::settled(program),
+            Self::Racy => explore::racy(program),
+        }
+    }
+
+    fn play(self, sim: &mut Sim, program: &Program) -> Result<Observation, RunError> {
+        let node: Node = sim.node().clone();
+        match self {
+            Self::Settled => drive(sim, run::settled(&node, &Idle, program)),
+            Self::Racy => drive(sim, run::racy(&node, &Idle, program, None)),
+        }
+    }
+}
+
+/// Settled programs: each in one order of signals.
+///
+/// # Errors
+///
+/// The first that does what the model says cannot be.
+pub fn settled(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    each(seeds, Size::SETTLED, Manner::Settled, |seed| {
+        Plan::new().seed_range(seed..seed + 1)
+    })
+}
+
+/// Racy programs: each in many orders.
+///
+/// # Errors
+///
+/// As [`settled`].
+pub fn racy(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const ORDERS: u64 = 16;
+    each(seeds, Size::RACY, Manner::Racy, |seed| {
+        Plan::new().seed_range(seed * ORDERS..(seed + 1) * ORDERS)
+    })
+}
+
+/// The smallest racy programs: each in all orders, as far as its first choices
+/// go.
+///
+/// # Errors
+///
+/// As [`settled`].
+pub fn exhaustive(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const MOST: u64 = 3_000;
+    const CHOICES: usize = 14;
+    each(seeds, Size::SMALLEST, Manner::Racy, |_| {
+        let explore = Explore::Exhaustive { depth: CHOICES };
+        Plan::new().seeds(MOST).explore(explore)
+    })
+}
+
+fn each(
+    seeds: Range<u64>,
+    size: Size,
+    manner: Manner,
+    plan: impl Fn(u64) -> Plan,
+) -> Result<Figures, Box<Failed>> {
+    let mut figures = Figures::default();
+    for seed in seeds {
+        let program = Program::random(seed, size);
+        let Ok(possible) = manner.explore(&program) else {
+            figures.left_out += 1;
+            continue;
+        };
+        match compare(&plan(seed).shrinking(0), manner, &program, &possible) {
+            Ok(report) => figures.add(&report),
+            Err(_) => return Err(smaller(seed, program, manner, &plan(seed))),
+        }
+        figures.cases += 1;
+    }
+    Ok(figures)
+}
+
+fn compare(
+    plan: &Plan,
+    manner: Manner,
+    program: &Program,
+    possible: &BTreeSet<Observation>,
+) -> Result<Report, Box<Failure>> {
+    plan.try_run(|sim| match manner.play(sim, program) {
+        Ok(seen) if possible.contains(&seen) => {}
+        Ok(seen) => panic!("it cannot be that {seen}"),
+        Err(error) => panic!("{error}"),
+    })
+}
+
+/// The failing program without the steps it does not need, and its run without
+/// the choices it does not need.
+fn smaller(seed: u64, program: Program, manner: Manner, plan: &Plan) -> Box<Failed> {
+    let failure = |program: &Program, plan: &Plan| {
+        let possible = manner.explore(program).ok()?;
+        let failure = compare(plan, manner, program, &possible).err()?;
+        Some((possible, failure))
+    };
+    let quick = plan.clone().shrinking(0);
+    let program = program.shrink(|program| failure(program, &quick).is_some());
+    let Some((possible, failure)) = failure(&program, plan) else {
+        let text = format!("{program}\nfails once, and not again");
+        return Box::new(Failed::new(
+            seed,
+            "a failure that does not come again",
+            text,
+        ));
+    };
+    let mut text = format!("{program}\n");
+    for line in possible {
+        text.push_str(&format!("possible: {line}\n"));
+    }
+    let text = format!("{text}{failure}");
+    Box::new(Failed::new(seed, failure.message(), text))
+}
+
+/// Supervision trees, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// The first that differs; or that there is no Erlang.
+pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let mut figures = Figures::default();
+    let erlang =
+        Erlang::start().map_err(|error| Failed::new(0, "there is no Erlang", error.to_string()))?;
+    for seed in seeds {
+        let case = tree::Case::random(seed);
+        let told = erlang.ask(&format!("{{tree,{case}}}"));
+        let told = told.unwrap_or_else(|error| error.to_string());
+        let plan = Plan::new().seed_range(seed..seed + 1);
+        let result = plan.try_run(|sim| grow(sim, &case, &told));
+        match result {
+            Ok(report) => figures.add(&report),
+            Err(failure) => {
+                let text = format!("{case}\n{failure}");
+                return Err(Box::new(Failed::new(seed, failure.message(), text)));
+            }
+        }
+        figures.cases += 1;
+    }
+    Ok(figures)
+}
+
+fn grow(sim: &mut Sim, case: &tree::Case, told: &str) {
+    let node = sim.node().clone();
+    let seen = drive(sim, tree::seen(&node, case));
+    assert!(
+        seen == told,
+        "Resurgam and Erlang differ:\n{seen}\nErlang:\n{told}"
+    );
+}
