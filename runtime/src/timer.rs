@@ -104,9 +104,13 @@ impl Timers {
 
     /// Arms a timer; one that is aimed at a process goes with it.
     pub(crate) fn arm(&self, deadline: Instant, aim: Option<Pid>, action: Action) -> TimerRef {
+        let deadline = if planted!(TimerEarly) {
+            deadline - Duration::from_millis(1)
+        } else {
+            deadline
+        };
         let mut state = self.state.lock();
-        let early = Duration::from_millis(u64::from(planted!(TimerEarly)));
-        let timer = state.insert(deadline.checked_sub(early).unwrap_or(deadline), aim, action);
+        let timer = state.insert(deadline, aim, action);
         let is_first = state.due.keys().next() == Some(&(deadline, timer.number));
         drop(state);
         match &self.clock {

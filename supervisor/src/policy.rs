@@ -282,18 +282,20 @@ impl Policy {
         }
     }
 
+    /// The last child of the scope, what it does, and the scope before it.
+    fn next_to_stop(&self, scope: Scope) -> Option<(Rank, ChildState, Scope)> {
+        if planted!(StoppedInStartOrder) {
+            let (rank, child) = self.children.first_in(scope)?;
+            return Some((rank, child.state, scope.after(rank)));
+        }
+        let (rank, child) = self.children.last_in(scope)?;
+        Some((rank, child.state, scope.before(rank)))
+    }
+
     fn stop_next(&mut self, mut scope: Scope, then: Then) -> Step {
-        while let Some((rank, child)) = if planted!(StoppedInStartOrder) {
-            self.children.first_in(scope)
-        } else {
-            self.children.last_in(scope)
-        } {
-            scope = if planted!(StoppedInStartOrder) {
-                scope.after(rank)
-            } else {
-                scope.before(rank)
-            };
-            match child.state {
+        while let Some((rank, state, rest)) = self.next_to_stop(scope) {
+            scope = rest;
+            match state {
                 ChildState::Running(_) => {
                     self.plan = Plan::Stopping(scope, then);
                     return Step::Stop(rank);

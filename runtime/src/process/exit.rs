@@ -178,7 +178,11 @@ fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
     let header = process.header();
     let links: Links = std::mem::take(&mut header.owner.lock().links);
     observe!(header.node, |world| world.tells_links(process, &links));
-    let left_out = links.linked().last().filter(|_| planted!(ExitDropped));
+    let left_out = if planted!(ExitDropped) {
+        links.linked().last()
+    } else {
+        None
+    };
     for other in links.linked().filter(|other| Some(*other) != left_out) {
         let exit = Exit {
             from: header.pid,
