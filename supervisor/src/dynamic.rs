@@ -151,11 +151,8 @@ impl GenServer for Shell {
 
 impl Shell {
     async fn start_child(&mut self, spec: ChildSpec) -> Result<Started, StartDynamicChildError> {
-        if self.children.len()
-            >= self
-                .max_children
-                .saturating_add(usize::from(planted!(OneChildTooMany)))
-        {
+        let one_more = usize::from(planted!(OneChildTooMany));
+        if self.children.len() >= self.max_children.saturating_add(one_more) {
             return Err(StartDynamicChildError::MaxChildren(self.max_children));
         }
         let started = spec.start().await.map_err(StartDynamicChildError::Failed)?;
