@@ -453,7 +453,11 @@ impl Node {
             }
         });
         let timer = self.inner.timers.arm(at, aim, Action::Send(send));
-        if aim.is_some_and(|pid| self.inner.table.get(pid).is_none()) {
+        let gone = |pid| {
+            let process = self.inner.table.get(pid);
+            process.is_none_or(|process| process.header().is_ending())
+        };
+        if aim.is_some_and(gone) {
             self.inner.timers.cancel(timer);
         }
         timer
@@ -515,6 +519,9 @@ impl Node {
     /// of another type.
     pub fn process<M: Send + 'static>(&self, pid: Pid) -> Option<ProcessRef<M>> {
         let process = self.inner.table.get(pid)?;
+        if process.header().is_ending() {
+            return None;
+        }
         process
             .mailbox()
             .is::<Mailbox<M>>()

@@ -54,6 +54,10 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     // Nothing of the user's runs as this process any more: what it would link
     // to now would not be told.
     let _left = current::leave();
+    // Whoever arms a timer looks afterwards whether its target is ending.
+    if !planted!(TimersKept) {
+        header.node.timers.forget(header.pid);
+    }
     if planted!(MonitorsFirst) {
         tell_watchers(process, &reason);
     }
@@ -64,15 +68,8 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     if planted!(NameReleasedLate) {
         release_name(process);
     }
-    if !planted!(TableKept) {
-        header.node.table.remove(header.pid);
-    }
-    // Whoever arms a timer looks into the table afterwards.
-    if !planted!(TimersKept) {
-        header.node.timers.forget(header.pid);
-    }
-    let late = std::mem::replace(&mut header.owner.lock().late, Late::Told);
-    // Links before monitors, and monitors in their order.
+    // Links before monitors, and monitors in their order: those that came too
+    // late to be heard after those that were, and the latest last.
     let unheard = Unheard::take(process);
     answer(process, unheard.links, &reason);
     if !planted!(CallersForgotten) {
@@ -80,7 +77,10 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     }
     tell_watchers(process, &reason);
     answer(process, unheard.others, &reason);
-    tell_late(process, late, &reason);
+    tell_late(process, &reason);
+    if !planted!(TableKept) {
+        header.node.table.remove(header.pid);
+    }
     leave_monitored(process);
     observe!(header.node, |world| world.ended(header.pid, &reason));
     header.node.process_ended();
@@ -221,8 +221,21 @@ fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
     }
 }
 
-fn tell_late(process: &Arc<dyn Process>, late: Late, reason: &ExitReason) {
-    if let Late::Waiting(waiters) = late {
+/// Tells those who came late, and those who come while they are told, in their
+/// order; from then on whoever comes is told at once.
+fn tell_late(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let header = process.header();
+    loop {
+        let waiters = {
+            let mut owner = header.owner.lock();
+            match std::mem::replace(&mut owner.late, Late::Told) {
+                Late::Waiting(waiters) if !waiters.is_empty() => {
+                    owner.late = Late::Waiting(Vec::new());
+                    waiters
+                }
+                Late::Waiting(_) | Late::Told => return,
+            }
+        };
         for waiter in waiters {
             waiter.tell(process, reason.clone());
         }

@@ -88,6 +88,8 @@ impl Join {
     /// Waits for the process with this pid.
     pub(crate) fn of_pid(node: &Arc<NodeInner>, pid: Pid) -> Self {
         match node.table.get(pid) {
+            // Whoever was told of the end finds it gone.
+            Some(process) if process.header().is_ending() => Self::of_living(&process),
             Some(process) => Self::of(&process),
             None => {
                 let (join, reference) = Self::watch(node, pid);

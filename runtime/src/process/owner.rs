@@ -61,10 +61,10 @@ pub(crate) struct Owner {
 }
 
 /// Those who wait for the end of a process whose mailbox is closed: they are
-/// told after its links were, like everybody who waits for it (law SIG-17).
+/// told after all who came in time, in their order (laws SIG-01, SIG-17).
 pub(crate) enum Late {
     Waiting(Vec<LateWaiter>),
-    /// The links were told; the fate can be had at once.
+    /// Everybody was told; the fate can be had at once.
     Told,
 }
 
