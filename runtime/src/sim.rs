@@ -396,13 +396,8 @@ impl Sim {
         let waits = self.node.processes();
         let timers = self.node.timer_count();
         panic!(
-            "what was to hold within {within:?} did not come to hold; {} timers wait, \
-             and the processes {waits:?}",
-            if timers == 0 {
-                "no".to_owned()
-            } else {
-                timers.to_string()
-            },
+            "what was to hold within {within:?} did not come to hold; {timers} timers wait, \
+             and the processes {waits:?}"
         );
     }
 

@@ -68,12 +68,21 @@ impl NodeInner {
         V: ?Sized + Send + Sync + 'static,
         T: Load,
     {
+        // Only a simulation asks who sends.
+        let from = if self.is_simulated() {
+            self.sender()
+        } else {
+            Pid::OUTSIDE
+        };
+        self.transmit(from, to, via, load, arrive);
+    }
+
+    /// Whether this node is part of a simulation.
+    pub(crate) fn is_simulated(&self) -> bool {
         #[cfg(feature = "sim")]
-        if self.world.is_some() {
-            return self.transmit(self.sender(), to, via, load, arrive);
-        }
-        let _ = to;
-        arrive(via, load);
+        return self.world.is_some();
+        #[cfg(not(feature = "sim"))]
+        false
     }
 
     /// Lets a process run.

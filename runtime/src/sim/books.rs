@@ -134,8 +134,8 @@ impl Books {
         }
     }
 
-    /// The last rites of a process are over.
-    /// The process comes back, to be dropped outside the books.
+    /// The last rites of a process are over. It comes back, to be dropped when
+    /// the books are closed again.
     pub(super) fn ended(&mut self, pid: Pid) -> Option<Arc<dyn Process>> {
         let gone = self.living.remove(&pid);
         self.exits.remove(&pid);
@@ -148,14 +148,8 @@ impl Books {
                 mail.arrived, mail.received, mail.dropped
             ));
         }
-        let left = self.monitors.keys().find(|monitor| monitor.owner() == pid);
-        if self.monitors.len() < Self::FEW && left.is_some() {
-            self.violated(format!("I2: {pid} ended and left {left:?} behind"));
-        }
         gone
     }
-
-    const FEW: usize = 64;
 
     /// A signal is about to be handled.
     pub(super) fn handles(&mut self, process: &Arc<dyn Process>) {
@@ -238,6 +232,14 @@ impl Books {
         let lost = self.monitors.iter().find(|(_, target)| gone(target));
         if let Some((reference, target)) = lost {
             let what = format!("I2: {target} is gone and {reference:?} was never told");
+            self.violated(what);
+        }
+        let left = self
+            .monitors
+            .keys()
+            .find(|reference| gone(&reference.owner()));
+        if let Some(reference) = left {
+            let what = format!("I2: the owner of {reference:?} is gone and has left it behind");
             self.violated(what);
         }
         if let Some((to, from)) = self.exits.iter().find(|(to, _)| !gone(to)) {

@@ -25,7 +25,8 @@ pub trait Check: Default + Send + 'static {
 /// something; the check is made when it is first asked for. Outside a
 /// simulation it does nothing.
 ///
-/// The simulation fails with the error that `note` returns.
+/// The simulation fails with the error that `note` returns. It must not call
+/// `check` itself.
 ///
 /// # Examples
 ///

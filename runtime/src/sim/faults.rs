@@ -143,7 +143,8 @@ impl Faults {
 
     /// Strikes only the processes that `choose` says yes to. Without it, all
     /// but the protected ones ([`Sim::protect`](super::Sim::protect)) can be
-    /// struck.
+    /// struck. It is asked in the midst of a step: it can look at the victim,
+    /// and must not use the node.
     pub fn only(mut self, choose: impl Fn(&Victim) -> bool + Send + Sync + 'static) -> Self {
         self.only = Some(Arc::new(choose));
         self

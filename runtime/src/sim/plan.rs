@@ -565,7 +565,8 @@ impl fmt::Display for Failure {
         writeln!(f, "  the run again: SIM_SEED={}", self.seed)?;
         let (before, choices) = (self.choices_before, self.choices());
         write!(f, "  shrunk from {before} choices to {choices}")?;
-        if choices <= LINES {
+        // A tape alone does not say whom a sweep struck.
+        if choices <= LINES && self.blow.is_none() {
             write!(f, ": SIM_TAPE={}", tape_as_text(&self.tape))?;
         }
         writeln!(f)?;

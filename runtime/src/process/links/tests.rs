@@ -191,7 +191,7 @@ fn links_of_three_processes_are_the_same_at_both_ends_whatever_the_order() {
 }
 
 #[test]
-#[ignore = "takes minutes; for a release build"]
+#[cfg_attr(debug_assertions, ignore = "takes minutes; for a release build")]
 fn links_of_three_processes_are_the_same_at_both_ends_after_six_operations() {
     let worlds = World::<3>::explore(6);
     assert!(worlds > 100_000, "only {worlds} worlds");
