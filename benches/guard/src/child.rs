@@ -4,7 +4,8 @@ use std::process::Command;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::path::{Path, System};
+use crate::allocations::Tally;
+use crate::path::{Method, Path, System};
 use crate::{Failure, allocations, workloads};
 
 /// The word that makes this program a child.
@@ -63,10 +64,10 @@ impl Order {
         ]
     }
 
-    /// Runs the workload, tells what it allocated, and ends the process before
+    /// Runs the workload, tells what was counted, and ends the process before
     /// anything is torn down.
     pub(crate) fn carry_out(self) -> ! {
-        let runtime = runtime();
+        let runtime = self.runtime();
         let before = self.count();
         runtime.block_on(async {
             match self.system {
@@ -75,29 +76,33 @@ impl Order {
             }
         });
         let after = allocations::now();
-        println!(
-            "{} {}",
-            after.count - before.count,
-            after.bytes - before.bytes
-        );
+        let (count, bytes) = (after.count - before.count, after.bytes - before.bytes);
+        println!("{count} {bytes}");
         std::process::exit(0)
     }
 
-    fn count(self) -> allocations::Tally {
+    fn count(self) -> Tally {
         if self.allocations == Allocations::Counted {
             allocations::count();
         }
         allocations::now()
     }
 
-    /// Has it carried out by a child, allocations counted.
-    pub(crate) fn count_allocations(self) -> Result<allocations::Tally, Failure> {
-        let order = Self {
-            allocations: Allocations::Counted,
-            ..self
+    /// One worker, on this thread, so that a run is the same each time; but
+    /// where it is asked who is woken, two.
+    fn runtime(self) -> Runtime {
+        let mut builder = match self.path.method() {
+            Method::Cost | Method::Growth | Method::Bytes => Builder::new_current_thread(),
+            Method::Wakes => Builder::new_multi_thread(),
         };
+        builder.worker_threads(2).enable_all();
+        builder.build().expect("a runtime")
+    }
+
+    /// Has it carried out by a child; what that one counted.
+    pub(crate) fn tally(self) -> Result<Tally, Failure> {
         let output = Command::new(std::env::current_exe()?)
-            .args(order.arguments())
+            .args(self.arguments())
             .output()?;
         let told = String::from_utf8(output.stdout)?;
         let failed = || {
@@ -107,17 +112,9 @@ impl Order {
             )
         };
         let (count, bytes) = told.trim().split_once(' ').ok_or_else(failed)?;
-        Ok(allocations::Tally {
+        Ok(Tally {
             count: count.parse()?,
             bytes: bytes.parse()?,
         })
     }
-}
-
-/// One worker, on this thread: so a run is the same each time.
-fn runtime() -> Runtime {
-    Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
 }

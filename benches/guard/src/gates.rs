@@ -27,17 +27,20 @@ pub(crate) enum Measure {
     Allocations,
     /// Bytes that stay allocated.
     Bytes,
+    /// How often a thread is woken in the whole run.
+    Wakes,
     /// Instructions per operation with ten times as many operations, by those
     /// without.
     Growth,
 }
 
 impl Measure {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Instructions,
         Self::Locked,
         Self::Allocations,
         Self::Bytes,
+        Self::Wakes,
         Self::Growth,
     ];
 
@@ -47,6 +50,7 @@ impl Measure {
             Self::Locked => "rmw",
             Self::Allocations => "allocations",
             Self::Bytes => "bytes",
+            Self::Wakes => "wakes",
             Self::Growth => "growth",
         }
     }
@@ -61,7 +65,10 @@ impl Measure {
             Self::Instructions | Self::Bytes => 0.05 * gate,
             Self::Locked => f64::max(0.05 * gate, 0.05),
             Self::Allocations => 0.02,
-            Self::Growth => 0.1,
+            // Not so sure a figure: it is a matter of time.
+            Self::Wakes => f64::max(gate, 200.0),
+            // Steps in the growth of tables come at one size or another.
+            Self::Growth => 0.3,
         }
     }
 }

@@ -14,6 +14,7 @@ mod locked;
 mod measure;
 mod path;
 mod report;
+mod wakes;
 mod workloads;
 
 use std::error::Error;

@@ -6,6 +6,7 @@ use crate::child::{Allocations, Order};
 use crate::gates::{Key, Measure};
 use crate::locked::Locked;
 use crate::path::{Method, Path, System};
+use crate::wakes;
 
 /// One figure, and the same of plain Tokio.
 #[derive(Debug)]
@@ -80,6 +81,10 @@ fn figures(
             ])
         }
         Method::Bytes => Ok(vec![(Measure::Bytes, bytes(order)?)]),
+        Method::Wakes => Ok(wakes(order)?
+            .map(|wakes| (Measure::Wakes, wakes))
+            .into_iter()
+            .collect()),
     }
 }
 
@@ -97,16 +102,33 @@ fn cost(order: Order, locked: &mut Locked) -> Result<[f64; 2], Failure> {
 
 /// Allocations per operation.
 fn allocations(order: Order) -> Result<f64, Failure> {
-    let (short, long) = (
-        order.count_allocations()?,
-        twice(order).count_allocations()?,
-    );
+    let (short, long) = (counted(order).tally()?, counted(twice(order)).tally()?);
     Ok((long.count - short.count) as f64 / order.operations as f64)
 }
 
 /// Bytes that stay allocated, per operation.
 fn bytes(order: Order) -> Result<f64, Failure> {
-    Ok(order.count_allocations()?.bytes as f64 / order.operations as f64)
+    Ok(counted(order).tally()?.bytes as f64 / order.operations as f64)
+}
+
+/// How often a thread is woken in the whole run, start and end left out.
+fn wakes(order: Order) -> Result<Option<f64>, Failure> {
+    let nothing = Order {
+        operations: 0,
+        ..order
+    };
+    let (Some(wakes), Some(start)) = (wakes::of(order)?, wakes::of(nothing)?) else {
+        eprintln!("left out: it needs strace, and leave to trace");
+        return Ok(None);
+    };
+    Ok(Some(wakes.saturating_sub(start) as f64))
+}
+
+fn counted(order: Order) -> Order {
+    Order {
+        allocations: Allocations::Counted,
+        ..order
+    }
 }
 
 fn twice(order: Order) -> Order {

@@ -23,11 +23,21 @@ pub(crate) enum Path {
     Whereis,
     /// A message is sent to a name; its process does not read.
     SendByName,
+    /// As `Message`, with two workers for one pair.
+    Pair,
     /// Processes in a chain of links are spawned and die of the first; per
     /// process.
     Chain,
     /// The one child of a supervisor crashes and is restarted.
     Restart,
+    /// Many processes are named, looked up, and lose their names; per process.
+    Names,
+    /// One process is linked to many and ends; per link.
+    Links,
+    /// Many timers are set, then cancelled; per timer.
+    Timers,
+    /// A dynamic supervisor starts many children and stops them; per child.
+    Children,
     /// A process waits for messages, in a node of many like it.
     Idle,
     /// So does a gen_server with a word of state.
@@ -43,10 +53,12 @@ pub(crate) enum Method {
     Growth,
     /// By the bytes that stay allocated.
     Bytes,
+    /// By how often a thread is woken in the whole run.
+    Wakes,
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Message,
         Self::Send,
         Self::Receive,
@@ -57,8 +69,13 @@ impl Path {
         Self::Timer,
         Self::Whereis,
         Self::SendByName,
+        Self::Pair,
         Self::Chain,
         Self::Restart,
+        Self::Names,
+        Self::Links,
+        Self::Timers,
+        Self::Children,
         Self::Idle,
         Self::IdleServer,
     ];
@@ -79,8 +96,13 @@ impl Path {
             Self::Timer => "timer",
             Self::Whereis => "whereis",
             Self::SendByName => "send_by_name",
+            Self::Pair => "pair",
             Self::Chain => "chain",
             Self::Restart => "restart",
+            Self::Names => "names",
+            Self::Links => "links",
+            Self::Timers => "timers",
+            Self::Children => "children",
             Self::Idle => "idle",
             Self::IdleServer => "idle_server",
         }
@@ -88,9 +110,24 @@ impl Path {
 
     pub(crate) fn method(self) -> Method {
         match self {
-            Self::Chain | Self::Restart => Method::Growth,
+            Self::Message
+            | Self::Send
+            | Self::Receive
+            | Self::Call
+            | Self::Spawn
+            | Self::LinkExit
+            | Self::MonitorDown
+            | Self::Timer
+            | Self::Whereis
+            | Self::SendByName => Method::Cost,
+            Self::Pair => Method::Wakes,
+            Self::Chain
+            | Self::Restart
+            | Self::Names
+            | Self::Links
+            | Self::Timers
+            | Self::Children => Method::Growth,
             Self::Idle | Self::IdleServer => Method::Bytes,
-            _ => Method::Cost,
         }
     }
 
@@ -104,6 +141,7 @@ impl Path {
                 | Self::Call
                 | Self::Spawn
                 | Self::Timer
+                | Self::Pair
                 | Self::Idle
         )
     }
@@ -115,6 +153,7 @@ impl Path {
             Method::Cost => 20_000,
             Method::Growth => 1_000,
             Method::Bytes => 100_000,
+            Method::Wakes => 1_000_000,
         }
     }
 }

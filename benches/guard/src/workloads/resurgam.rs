@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use resurgam::{
-    ChildSpec, Context, ExitReason, GenServer, InitError, Message, Name, Node, Pid, ProcessRef,
-    Reply, ServerContext, Strategy, Supervisor, cancel_timer, exit, link, monitor, register,
-    self_pid, send_after, spawn, whereis,
+    ChildSpec, Context, DynamicSupervisor, ExitReason, GenServer, InitError, Message, Name, Node,
+    Pid, ProcessRef, Reply, ServerContext, Strategy, Supervisor, cancel_timer, exit, link, monitor,
+    register, self_pid, send_after, spawn, unregister, whereis,
 };
 
 use super::{LEFT, give_way, is_last};
@@ -27,7 +27,7 @@ pub(crate) async fn run(path: Path, operations: u64) {
 
 async fn take(path: Path, ctx: Context<()>, operations: u64) {
     match path {
-        Path::Message => message(operations).await,
+        Path::Message | Path::Pair => message(operations).await,
         Path::Send => send(operations),
         Path::Receive => receive(ctx, operations).await,
         Path::Call => call(operations).await,
@@ -39,6 +39,10 @@ async fn take(path: Path, ctx: Context<()>, operations: u64) {
         Path::SendByName => send_by_name(operations),
         Path::Chain => chain(ctx, operations).await,
         Path::Restart => restart(ctx, operations).await,
+        Path::Names => names(operations),
+        Path::Links => links(ctx, operations).await,
+        Path::Timers => timers(operations),
+        Path::Children => children(operations).await,
         Path::Idle => idle(operations).await,
         Path::IdleServer => idle_servers(operations).await,
     }
@@ -237,6 +241,55 @@ async fn restart(mut ctx: Context<()>, operations: u64) {
         .start();
     let _supervisor = supervisor.await.expect("the supervisor starts");
     ctx.receive().await;
+}
+
+fn names(operations: u64) {
+    let names: Vec<_> = (0..operations).map(|n| Name::from(n.to_string())).collect();
+    for name in &names {
+        register(name, pid_of(&spawn_deaf::<()>())).expect("the name is free");
+    }
+    assert!(names.iter().all(|name| whereis(name).is_some()));
+    for name in names {
+        unregister(name).expect("the name is taken");
+    }
+}
+
+async fn links(ctx: Context<()>, operations: u64) {
+    let node = ctx.node();
+    let hub = pid_of(&spawn_deaf::<()>());
+    for _ in 0..operations {
+        let spoke = spawn(move |ctx: Context<()>| {
+            link(hub);
+            deaf(ctx)
+        });
+        spoke.expect("a node with room");
+    }
+    give_way().await;
+    exit(hub, ExitReason::Shutdown);
+    while node.process_count() > 1 {
+        give_way().await;
+    }
+}
+
+fn timers(operations: u64) {
+    let me = self_pid();
+    let timers: Vec<_> = (0..operations).map(|_| send_after(HOUR, me, ())).collect();
+    assert!(
+        timers
+            .into_iter()
+            .all(|timer| cancel_timer(timer).is_some())
+    );
+}
+
+async fn children(operations: u64) {
+    let supervisor = DynamicSupervisor::builder().start().await;
+    let supervisor = supervisor.expect("the supervisor starts");
+    let child = ChildSpec::task("child", std::future::pending::<()>);
+    for _ in 0..operations {
+        let started = supervisor.start_child(child.clone()).await;
+        started.expect("the child starts");
+    }
+    supervisor.stop().await.expect("the supervisor stops");
 }
 
 async fn idle(operations: u64) {

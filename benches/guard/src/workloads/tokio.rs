@@ -19,7 +19,7 @@ pub(crate) async fn run(path: Path, operations: u64) {
 
 async fn take(path: Path, operations: u64) {
     match path {
-        Path::Message => message(operations).await,
+        Path::Message | Path::Pair => message(operations).await,
         Path::Send => send(operations),
         Path::Receive => receive(operations).await,
         Path::Call => call(operations).await,
