@@ -15,10 +15,12 @@ mod systems;
 use std::process::ExitCode;
 
 use options::{Mode, Options};
+use resurgam_workloads::{Crash, Workload};
+use systems::System;
 
 fn main() -> ExitCode {
     match Options::from_args(std::env::args().skip(1)) {
-        Ok(Mode::Measure(options)) => measure(&options),
+        Ok(Mode::Measure(options)) => measure(options),
         Ok(Mode::Child(system, workload)) => child(system, workload),
         Ok(Mode::Help) => {
             println!("{}", options::HELP);
@@ -31,9 +33,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(options: &Options) -> ExitCode {
-    let samples = runs::measure(options);
-    let page = page::render(options, &samples);
+fn measure(mut options: Options) -> ExitCode {
+    options.systems.retain(|&system| is_here(system));
+    let samples = runs::measure(&options);
+    let page = page::render(&options, &samples);
     if !options.write {
         println!("{page}");
         return ExitCode::SUCCESS;
@@ -48,12 +51,31 @@ fn measure(options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether a system can be measured; says so if it cannot.
+fn is_here(system: System) -> bool {
+    match system.prepare() {
+        Ok(()) => true,
+        Err(why) => {
+            eprintln!("{} is left out: {why}", system.title());
+            false
+        }
+    }
+}
+
 /// Runs one workload and prints its figures, or nothing if the system has no
 /// such thing.
-fn child(system: systems::System, workload: resurgam_workloads::Workload) -> ExitCode {
-    let Some(figures) = system.run(workload) else {
+fn child(system: System, workload: Workload) -> ExitCode {
+    if let Workload::FirstAnswer {
+        crash: Crash::Panic,
+        ..
+    } = workload
+    {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let Some(outcome) = system.run(workload) else {
         return ExitCode::SUCCESS;
     };
+    let figures = outcome.figures(workload.operations());
     let figures: Vec<_> = figures.iter().map(f64::to_string).collect();
     println!("{}", figures.join(" "));
     // What is still there ends with the program.

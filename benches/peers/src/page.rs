@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::machine;
-use crate::options::{Options, Scale};
+use crate::options::Options;
 use crate::rows::{Goal, Row};
 use crate::samples::{Figures, Run, Samples};
 use crate::systems::System;
@@ -157,7 +157,7 @@ fn missing(options: &Options, samples: &Samples) -> String {
         let reasons: Vec<_> = options
             .rows
             .iter()
-            .filter_map(|row| reason(row, *system, options.scale, samples))
+            .filter_map(|row| reason(row, *system, samples))
             .collect();
         if !reasons.is_empty() {
             writeln!(text, "- {}: {}.", system.title(), reasons.join("; "))
@@ -170,10 +170,10 @@ fn missing(options: &Options, samples: &Samples) -> String {
     format!("## Figures that are missing\n\n{text}")
 }
 
-fn reason(row: &Row, system: System, scale: Scale, samples: &Samples) -> Option<String> {
+fn reason(row: &Row, system: System, samples: &Samples) -> Option<String> {
     let why = match samples.trouble(row, system)? {
         Run::Figures(_) => return None,
-        Run::Missing => system.why_missing(row.workload(scale)).to_owned(),
+        Run::Missing => "is not comparable".to_owned(),
         Run::TooLong(seconds) => format!("given up after {seconds} seconds"),
         Run::Failed(words) => format!("failed ({})", words.lines().next().unwrap_or_default()),
     };

@@ -1,6 +1,6 @@
 //! The rows of the tables: the workloads with their sizes and goals.
 
-use resurgam_workloads::Workload;
+use resurgam_workloads::{Crash, Workload};
 
 use crate::options::Scale;
 
@@ -140,14 +140,20 @@ pub const ROWS: &[Row] = &[
         Workload::MonitorsByOne { count: 10_000 },
         Workload::MonitorsByOne { count: 100_000 }),
     row("restarts", &[ratio("restarts, one child crashing, per restart", 0.6)],
-        Workload::Restarts { count: 10_000 },
-        Workload::Restarts { count: 100_000 }),
+        Workload::Restarts { count: 5_000 },
+        Workload::Restarts { count: 20_000 }),
     row("first_answer", &[
             ratio("crash to first answer of the replacement, median", 0.8),
             unset("the same, 99th percentile"),
         ],
-        Workload::FirstAnswer { count: 2_000 },
-        Workload::FirstAnswer { count: 20_000 }),
+        Workload::FirstAnswer { count: 2_000, crash: Crash::Error },
+        Workload::FirstAnswer { count: 20_000, crash: Crash::Error }),
+    row("first_answer_panic", &[
+            ratio("the same where the crash is a panic, median", 0.8),
+            unset("the same, 99th percentile"),
+        ],
+        Workload::FirstAnswer { count: 2_000, crash: Crash::Panic },
+        Workload::FirstAnswer { count: 20_000, crash: Crash::Panic }),
     row("one_for_all", &[ratio("one_for_all with 1000 children, per child", 0.8)],
         Workload::OneForAll { children: 1_000, rounds: 5 },
         Workload::OneForAll { children: 1_000, rounds: 50 }),

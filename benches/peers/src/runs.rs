@@ -39,9 +39,7 @@ async fn all_rounds(options: &Options) -> Samples {
 }
 
 async fn run(system: System, row: &Row, scale: Scale) -> Run {
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut child = Command::new(program);
-    child.args(["child", system.name(), row.name, scale.name()]);
+    let mut child = Command::from(system.command(row, scale));
     child.kill_on_drop(true);
     let run = match timeout(PATIENCE, child.output()).await {
         Ok(Ok(output)) => read(&output),

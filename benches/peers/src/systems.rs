@@ -1,27 +1,35 @@
 //! The systems that are measured.
 
+mod erlang;
+
+use std::process::Command;
+
 use resurgam::Node;
 use resurgam_workloads::{Outcome, Workload, processes, tasks};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::machine::version;
+use crate::options::Scale;
+use crate::rows::Row;
 
 /// A system that is measured.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum System {
     Tokio,
     Resurgam,
+    Erlang,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 2] = [Self::Tokio, Self::Resurgam];
+    pub const ALL: [Self; 3] = [Self::Tokio, Self::Resurgam, Self::Erlang];
 
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tokio => "tokio",
             Self::Resurgam => "resurgam",
+            Self::Erlang => "erlang",
         }
     }
 
@@ -30,30 +38,51 @@ impl System {
         match self {
             Self::Tokio => "Tokio",
             Self::Resurgam => "Resurgam",
+            Self::Erlang => "Erlang",
         }
     }
 
     /// Its version.
     pub fn version(self) -> String {
         match self {
-            Self::Tokio => version("tokio").to_owned(),
-            Self::Resurgam => version("resurgam").to_owned(),
+            Self::Erlang => erlang::version(),
+            Self::Tokio | Self::Resurgam => version(self.name()).to_owned(),
         }
     }
 
-    /// Why there is nothing comparable.
-    pub fn why_missing(self, _workload: Workload) -> &'static str {
-        "is not comparable"
+    /// Makes it ready.
+    ///
+    /// # Errors
+    ///
+    /// If it is not on this machine.
+    pub fn prepare(self) -> Result<(), String> {
+        match self {
+            Self::Erlang => erlang::prepare(),
+            Self::Tokio | Self::Resurgam => Ok(()),
+        }
     }
 
-    /// Runs a workload; the figures of it, or nothing if there is nothing
-    /// comparable.
-    pub fn run(self, workload: Workload) -> Option<Vec<f64>> {
-        let outcome = match self {
-            Self::Tokio => two_workers().block_on(tasks::run(workload)),
-            Self::Resurgam => resurgam(workload),
-        };
-        Some(outcome.figures(workload.operations()))
+    /// The command that runs a workload and prints its figures.
+    pub fn command(self, row: &Row, scale: Scale) -> Command {
+        match self {
+            Self::Erlang => erlang::command(row.workload(scale)),
+            Self::Tokio | Self::Resurgam => {
+                let program = std::env::current_exe().expect("this program has a path");
+                let mut command = Command::new(program);
+                command.args(["child", self.name(), row.name, scale.name()]);
+                command
+            }
+        }
+    }
+
+    /// Runs a workload in this program; what it gave, or nothing if there is
+    /// nothing comparable.
+    pub fn run(self, workload: Workload) -> Option<Outcome> {
+        match self {
+            Self::Tokio => Some(two_workers().block_on(tasks::run(workload))),
+            Self::Resurgam => Some(resurgam(workload)),
+            Self::Erlang => None,
+        }
     }
 }
 

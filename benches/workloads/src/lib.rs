@@ -20,4 +20,4 @@ pub use colour::Colour;
 pub use memory::resident;
 pub use outcome::Outcome;
 pub use tally::{OnEnd, Tally};
-pub use workload::Workload;
+pub use workload::{Crash, Workload};

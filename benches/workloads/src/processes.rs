@@ -61,7 +61,9 @@ pub async fn run(node: &Node, workload: Workload) -> Outcome {
         Workload::MonitorsOnOne { count } => monitors_on_one(node, count).await.into(),
         Workload::MonitorsByOne { count } => monitors_by_one(node, count).await.into(),
         Workload::Restarts { count } => restarts(node, count).await.into(),
-        Workload::FirstAnswer { count } => Outcome::Delays(first_answer(node, count).await),
+        Workload::FirstAnswer { count, crash } => {
+            Outcome::Delays(first_answer(node, count, crash).await)
+        }
         Workload::OneForAll { children, rounds } => {
             one_for_all(node, children, rounds).await.into()
         }

@@ -59,7 +59,7 @@ pub async fn run(workload: Workload) -> Outcome {
         Workload::MonitorsOnOne { count } => monitors_on_one(count).await.into(),
         Workload::MonitorsByOne { count } => monitors_by_one(count).await.into(),
         Workload::Restarts { count } => restarts(count).await.into(),
-        Workload::FirstAnswer { count } => Outcome::Delays(first_answer(count).await),
+        Workload::FirstAnswer { count, crash } => Outcome::Delays(first_answer(count, crash).await),
         Workload::OneForAll { children, rounds } => one_for_all(children, rounds).await.into(),
         Workload::DynamicStart { count } => dynamic_start(count).await.into(),
         Workload::TimerCancelled { count } => timer_cancelled(count).await.into(),

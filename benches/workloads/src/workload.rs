@@ -95,11 +95,13 @@ pub enum Workload {
         /// How many.
         count: u64,
     },
-    /// A supervised server is told to crash; how long until its replacement
-    /// has answered its first call.
+    /// A supervised server is told to crash; how long until its replacement,
+    /// which tells the driver that it begins, has answered its first call.
     FirstAnswer {
         /// How often.
         count: u64,
+        /// How it crashes.
+        crash: Crash,
     },
     /// One of many supervised children fails, and all are stopped and started
     /// anew. An operation is a child.
@@ -173,7 +175,7 @@ impl Workload {
             | Self::MonitorsOnOne { count }
             | Self::MonitorsByOne { count }
             | Self::Restarts { count }
-            | Self::FirstAnswer { count }
+            | Self::FirstAnswer { count, .. }
             | Self::DynamicStart { count }
             | Self::TimerCancelled { count }
             | Self::TimerFired { count }
@@ -190,4 +192,13 @@ impl Workload {
             Self::Chameneos { meetings, .. } => meetings,
         }
     }
+}
+
+/// How a server crashes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// It returns an error.
+    Error,
+    /// It panics, in Erlang raises an error.
+    Panic,
 }

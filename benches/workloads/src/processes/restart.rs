@@ -9,7 +9,7 @@ use resurgam::{
 use tokio::time::Instant;
 
 use super::in_process;
-use crate::Tally;
+use crate::{Crash, Tally};
 
 /// A child fails as soon as it is started, so many times.
 pub(super) async fn restarts(node: &Node, count: u64) -> Duration {
@@ -34,7 +34,7 @@ pub(super) async fn restarts(node: &Node, count: u64) -> Duration {
 
 /// How long it takes from the order to crash to the first answer of the
 /// server's next life, which tells the driver when it begins.
-pub(super) async fn first_answer(node: &Node, count: u64) -> Vec<Duration> {
+pub(super) async fn first_answer(node: &Node, count: u64, crash: Crash) -> Vec<Duration> {
     in_process(node, move |mut ctx: Context<ServerRef<Clerk>>| async move {
         let spec = ChildSpec::server::<Clerk>("clerk", ctx.self_ref());
         let supervisor = supervise(Strategy::OneForOne, [spec]).await;
@@ -42,7 +42,7 @@ pub(super) async fn first_answer(node: &Node, count: u64) -> Vec<Duration> {
         let mut delays = Vec::new();
         for n in 0..count {
             let began = Instant::now();
-            clerk.cast(Order::Crash);
+            clerk.cast(Order::Crash(crash));
             clerk = first_answering(&mut ctx, n).await;
             delays.push(began.elapsed());
         }
@@ -102,7 +102,7 @@ struct Clerk;
 
 enum Order {
     Echo(u64, Reply<u64>),
-    Crash,
+    Crash(Crash),
 }
 
 impl GenServer for Clerk {
@@ -122,7 +122,8 @@ impl GenServer for Clerk {
     ) -> Result<(), ExitReason> {
         match order {
             Order::Echo(n, reply) => reply.send(n),
-            Order::Crash => return Err(ExitReason::custom("crash")),
+            Order::Crash(Crash::Error) => return Err(ExitReason::custom("crash")),
+            Order::Crash(Crash::Panic) => panic!("crash"),
         }
         Ok(())
     }

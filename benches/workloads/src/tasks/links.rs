@@ -51,10 +51,20 @@ pub(super) async fn chain(count: u64) -> Duration {
     in_task(async move {
         let (begun, ended) = (Tally::leak(), Tally::leak());
         let (first, mut before) = oneshot::channel();
+        let mut senders = Vec::new();
         for _ in 0..count {
-            let (alive, after) = oneshot::channel();
+            let (alive, after) = oneshot::channel::<()>();
             let heard = std::mem::replace(&mut before, after);
-            tokio::spawn(live_as_long(heard, alive, begun, ended));
+            let (sender, messages) = mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                // The one after hears its end.
+                let _alive = alive;
+                tokio::select! {
+                    _ended = heard => {}
+                    () = wait(messages, begun, ended) => {}
+                }
+            });
+            senders.push(sender);
         }
         begun.reached(count).await;
         let began = Instant::now();
@@ -63,16 +73,4 @@ pub(super) async fn chain(count: u64) -> Duration {
         began.elapsed()
     })
     .await
-}
-
-/// Ends when the one before has ended, which is heard by the one after.
-async fn live_as_long(
-    before: oneshot::Receiver<()>,
-    _alive: oneshot::Sender<()>,
-    begun: &'static Tally,
-    ended: &'static Tally,
-) {
-    let _on_end = OnEnd(ended);
-    begun.add();
-    drop(before.await);
 }

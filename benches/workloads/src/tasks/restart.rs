@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{OPEN, in_task};
-use crate::Tally;
+use crate::{Crash, Tally};
 
 /// What a task ends with that fails.
-struct Crash;
+struct Failure;
 
 /// A task fails as soon as it is spawned, so many times.
 pub(super) async fn restarts(count: u64) -> Duration {
@@ -19,15 +19,14 @@ pub(super) async fn restarts(count: u64) -> Duration {
         let began = Instant::now();
         let supervisor = tokio::spawn(async move {
             loop {
+                let (_sender, mut messages) = mpsc::unbounded_channel::<()>();
                 let child = tokio::spawn(async move {
                     if started.add() > count {
-                        std::future::pending().await
+                        messages.recv().await;
                     }
-                    Err::<(), _>(Crash)
+                    Failure
                 });
-                if let Ok(Ok(())) = child.await {
-                    return;
-                }
+                drop(child.await);
             }
         });
         started.reached(count + 1).await;
@@ -39,7 +38,7 @@ pub(super) async fn restarts(count: u64) -> Duration {
 
 /// How long it takes from the order to crash to the first answer of the
 /// server's next life, which the driver is told of.
-pub(super) async fn first_answer(count: u64) -> Vec<Duration> {
+pub(super) async fn first_answer(count: u64, crash: Crash) -> Vec<Duration> {
     in_task(async move {
         let (client, mut lives) = mpsc::unbounded_channel();
         let supervisor = tokio::spawn(supervise(client));
@@ -47,7 +46,7 @@ pub(super) async fn first_answer(count: u64) -> Vec<Duration> {
         let mut delays = Vec::new();
         for n in 0..count {
             let began = Instant::now();
-            clerk.send(Order::Crash).expect(OPEN);
+            clerk.send(Order::Crash(crash)).expect(OPEN);
             clerk = first_answering(&mut lives, n).await;
             delays.push(began.elapsed());
         }
@@ -62,7 +61,7 @@ type Clerk = mpsc::UnboundedSender<Order>;
 
 enum Order {
     Echo(u64, oneshot::Sender<u64>),
-    Crash,
+    Crash(Crash),
 }
 
 async fn supervise(client: mpsc::UnboundedSender<Clerk>) {
@@ -74,11 +73,12 @@ async fn supervise(client: mpsc::UnboundedSender<Clerk>) {
     }
 }
 
-async fn serve(mut orders: mpsc::UnboundedReceiver<Order>) -> Result<(), Crash> {
+async fn serve(mut orders: mpsc::UnboundedReceiver<Order>) -> Result<(), Failure> {
     while let Some(order) = orders.recv().await {
         match order {
             Order::Echo(n, reply) => reply.send(n).expect("the caller waits"),
-            Order::Crash => return Err(Crash),
+            Order::Crash(Crash::Error) => return Err(Failure),
+            Order::Crash(Crash::Panic) => panic!("crash"),
         }
     }
     Ok(())
@@ -122,7 +122,7 @@ pub(super) async fn one_for_all(children: u64, rounds: u64) -> Duration {
 
 /// Tasks that each wait for the order to fail.
 struct Group {
-    tasks: JoinSet<Crash>,
+    tasks: JoinSet<Failure>,
     orders: Vec<mpsc::UnboundedSender<()>>,
 }
 
@@ -134,7 +134,7 @@ impl Group {
             tasks.spawn(async move {
                 begun.add();
                 ordered.recv().await;
-                Crash
+                Failure
             });
             order
         });
