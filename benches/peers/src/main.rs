@@ -4,6 +4,7 @@
 //! inherits the memory or the threads of another. The systems take turns, one
 //! run each, in every round. See `--help`.
 
+mod actors;
 mod machine;
 mod options;
 mod page;

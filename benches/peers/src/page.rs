@@ -1,5 +1,6 @@
 //! The page that the figures are written to.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -152,32 +153,34 @@ fn everything(options: &Options, samples: &Samples) -> String {
 
 /// Why figures are missing.
 fn missing(options: &Options, samples: &Samples) -> String {
-    let mut text = String::new();
-    for system in &options.systems {
-        let reasons: Vec<_> = options
-            .rows
-            .iter()
-            .filter_map(|row| reason(row, *system, samples))
-            .collect();
-        if !reasons.is_empty() {
-            writeln!(text, "- {}: {}.", system.title(), reasons.join("; "))
-                .expect("a string takes all");
+    let reasons = |system: &System| reasons(options, *system, samples);
+    let reasons: Vec<_> = options.systems.iter().flat_map(reasons).collect();
+    if reasons.is_empty() {
+        return String::new();
+    }
+    format!("## Figures that are missing\n\n{}", reasons.join("\n"))
+}
+
+/// Why figures of a system are missing, a line a reason.
+fn reasons(options: &Options, system: System, samples: &Samples) -> Vec<String> {
+    let mut labels = BTreeMap::<_, Vec<_>>::new();
+    for row in &options.rows {
+        if let Some(why) = reason(row, system, samples) {
+            labels.entry(why).or_default().push(row.name);
         }
     }
-    if text.is_empty() {
-        return text;
-    }
-    format!("## Figures that are missing\n\n{text}")
+    let line =
+        |(why, names): (_, Vec<_>)| format!("- {}, {why}: {}.", system.title(), names.join(", "));
+    labels.into_iter().map(line).collect()
 }
 
 fn reason(row: &Row, system: System, samples: &Samples) -> Option<String> {
-    let why = match samples.trouble(row, system)? {
+    Some(match samples.trouble(row, system)? {
         Run::Figures(_) => return None,
-        Run::Missing => "is not comparable".to_owned(),
+        Run::Missing => "has no counterpart".to_owned(),
         Run::TooLong(seconds) => format!("given up after {seconds} seconds"),
         Run::Failed(words) => format!("failed ({})", words.lines().next().unwrap_or_default()),
-    };
-    Some(format!("{} {why}", row.figures[0].label))
+    })
 }
 
 fn goal(goal: Goal) -> String {

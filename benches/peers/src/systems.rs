@@ -1,6 +1,13 @@
 //! The systems that are measured.
 
+mod actix;
 mod erlang;
+mod flume;
+mod hydra;
+mod kameo;
+mod ractor;
+mod tokio_actors;
+mod xtra;
 
 use std::process::Command;
 
@@ -8,6 +15,7 @@ use resurgam::Node;
 use resurgam_workloads::{Outcome, Workload, processes, tasks};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::actors;
 use crate::machine::version;
 use crate::options::Scale;
 use crate::rows::Row;
@@ -18,11 +26,29 @@ pub enum System {
     Tokio,
     Resurgam,
     Erlang,
+    Ractor,
+    Kameo,
+    Actix,
+    Xtra,
+    Hydra,
+    TokioActors,
+    Flume,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 3] = [Self::Tokio, Self::Resurgam, Self::Erlang];
+    pub const ALL: [Self; 10] = [
+        Self::Tokio,
+        Self::Resurgam,
+        Self::Erlang,
+        Self::Ractor,
+        Self::Kameo,
+        Self::Actix,
+        Self::Xtra,
+        Self::Hydra,
+        Self::TokioActors,
+        Self::Flume,
+    ];
 
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
@@ -30,6 +56,13 @@ impl System {
             Self::Tokio => "tokio",
             Self::Resurgam => "resurgam",
             Self::Erlang => "erlang",
+            Self::Ractor => "ractor",
+            Self::Kameo => "kameo",
+            Self::Actix => "actix",
+            Self::Xtra => "xtra",
+            Self::Hydra => "hydra",
+            Self::TokioActors => "tokio-actors",
+            Self::Flume => "flume",
         }
     }
 
@@ -39,6 +72,13 @@ impl System {
             Self::Tokio => "Tokio",
             Self::Resurgam => "Resurgam",
             Self::Erlang => "Erlang",
+            Self::Ractor => "ractor",
+            Self::Kameo => "kameo",
+            Self::Actix => "actix",
+            Self::Xtra => "xtra",
+            Self::Hydra => "hydra",
+            Self::TokioActors => "tokio-actors",
+            Self::Flume => "tasks with flume",
         }
     }
 
@@ -46,7 +86,7 @@ impl System {
     pub fn version(self) -> String {
         match self {
             Self::Erlang => erlang::version(),
-            Self::Tokio | Self::Resurgam => version(self.name()).to_owned(),
+            _ => version(self.name()).to_owned(),
         }
     }
 
@@ -58,7 +98,7 @@ impl System {
     pub fn prepare(self) -> Result<(), String> {
         match self {
             Self::Erlang => erlang::prepare(),
-            Self::Tokio | Self::Resurgam => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -66,7 +106,7 @@ impl System {
     pub fn command(self, row: &Row, scale: Scale) -> Command {
         match self {
             Self::Erlang => erlang::command(row.workload(scale)),
-            Self::Tokio | Self::Resurgam => {
+            _ => {
                 let program = std::env::current_exe().expect("this program has a path");
                 let mut command = Command::new(program);
                 command.args(["child", self.name(), row.name, scale.name()]);
@@ -82,6 +122,13 @@ impl System {
             Self::Tokio => Some(two_workers().block_on(tasks::run(workload))),
             Self::Resurgam => Some(resurgam(workload)),
             Self::Erlang => None,
+            Self::Ractor => actors::run::<ractor::Ractor>(workload),
+            Self::Kameo => actors::run::<kameo::Kameo>(workload),
+            Self::Actix => actors::run::<actix::Actix>(workload),
+            Self::Xtra => actors::run::<xtra::Xtra>(workload),
+            Self::Hydra => actors::run::<hydra::Hydra>(workload),
+            Self::TokioActors => actors::run::<tokio_actors::TokioActors>(workload),
+            Self::Flume => actors::run::<flume::Flume>(workload),
         }
     }
 }
@@ -91,6 +138,13 @@ fn resurgam(workload: Workload) -> Outcome {
     let _context = runtime.enter();
     let node = Node::new().expect("a node");
     runtime.block_on(processes::run(&node, workload))
+}
+
+/// Runs the driver of a workload as a task.
+fn on_tokio<T: Send + 'static>(driver: impl Future<Output = T> + Send + 'static) -> T {
+    let task = two_workers();
+    let task = task.block_on(async { tokio::spawn(driver).await });
+    task.expect("the driver does its work")
 }
 
 /// The runtime that all systems on Tokio get.
