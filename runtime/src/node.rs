@@ -453,12 +453,12 @@ impl Node {
             }
         });
         let timer = self.inner.timers.arm(at, aim, Action::Send(send));
-        let gone = |pid| {
-            let process = self.inner.table.get(pid);
+        let gone = |pid: &Pid| {
+            let process = self.inner.table.get(*pid);
             process.is_none_or(|process| process.header().is_ending())
         };
-        if aim.is_some_and(gone) {
-            self.inner.timers.cancel(timer);
+        if let Some(pid) = aim.filter(gone) {
+            self.inner.timers.forget(pid);
         }
         timer
     }
