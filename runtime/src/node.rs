@@ -458,9 +458,9 @@ impl Node {
             target.header().identity.lock().flags |= AIMED_AT;
         }
         let timer = self.inner.timers.arm(at, aim, Action::Send(send));
-        let gone = aim.is_some() && target.is_none_or(|target| target.header().is_ending());
-        if gone {
-            self.inner.timers.cancel(timer);
+        let gone = |_: &Pid| target.is_none_or(|target| target.header().is_ending());
+        if let Some(pid) = aim.filter(gone) {
+            self.inner.timers.forget(pid);
         }
         timer
     }
