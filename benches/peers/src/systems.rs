@@ -33,11 +33,12 @@ pub enum System {
     Hydra,
     TokioActors,
     Flume,
+    TokioBatched,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tokio,
         Self::Resurgam,
         Self::Erlang,
@@ -48,6 +49,7 @@ impl System {
         Self::Hydra,
         Self::TokioActors,
         Self::Flume,
+        Self::TokioBatched,
     ];
 
     /// What the command line calls it.
@@ -63,6 +65,7 @@ impl System {
             Self::Hydra => "hydra",
             Self::TokioActors => "tokio-actors",
             Self::Flume => "flume",
+            Self::TokioBatched => "tokio-batched",
         }
     }
 
@@ -79,6 +82,7 @@ impl System {
             Self::Hydra => "hydra",
             Self::TokioActors => "tokio-actors",
             Self::Flume => "tasks with flume",
+            Self::TokioBatched => "Tokio, `recv_many`",
         }
     }
 
@@ -86,6 +90,7 @@ impl System {
     pub fn version(self) -> String {
         match self {
             Self::Erlang => erlang::version(),
+            Self::TokioBatched => Self::Tokio.version(),
             _ => version(self.name()).to_owned(),
         }
     }
@@ -120,6 +125,7 @@ impl System {
     pub fn run(self, workload: Workload) -> Option<Outcome> {
         match self {
             Self::Tokio => Some(two_workers().block_on(tasks::run(workload))),
+            Self::TokioBatched => two_workers().block_on(tasks::run_batched(workload)),
             Self::Resurgam => Some(resurgam(workload)),
             Self::Erlang => None,
             Self::Ractor => actors::run::<ractor::Ractor>(workload),
