@@ -177,6 +177,8 @@ fn reasons(options: &Options, system: System, samples: &Samples) -> Vec<String> 
 fn reason(row: &Row, system: System, samples: &Samples) -> Option<String> {
     Some(match samples.trouble(row, system)? {
         Run::Figures(_) => return None,
+        // It is there for a few workloads only.
+        Run::Missing if system == System::TokioBatched => return None,
         Run::Missing => "has no counterpart".to_owned(),
         Run::TooLong(seconds) => format!("given up after {seconds} seconds"),
         Run::Failed(words) => format!("failed ({})", words.lines().next().unwrap_or_default()),
@@ -199,7 +201,11 @@ fn ratio(ours: &Figures, tokio: &Figures) -> String {
 
 fn with_spread(figures: &Figures) -> String {
     let (least, greatest) = (number(figures.least()), number(figures.greatest()));
-    format!("{} ({least}–{greatest})", number(figures.median()))
+    let median = number(figures.median());
+    if least == greatest {
+        return median;
+    }
+    format!("{median} ({least}–{greatest})")
 }
 
 /// Three digits where there are few.

@@ -14,7 +14,7 @@ use resurgam_workloads::{Outcome, Workload};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::actors::{Address, Behaviour, Flow, Peer};
+use super::actors::{Address, Behaviour, Flow, Peer};
 
 /// The two threads.
 static ARBITERS: OnceLock<[ArbiterHandle; 2]> = OnceLock::new();
