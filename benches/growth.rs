@@ -480,6 +480,6 @@ async fn children(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     }
     watch.lap("terminate one of them by its id and restart it", AMONG);
     supervisor.stop().await.expect("the supervisor stops");
-    watch.lap("stop all, per child", size);
+    watch.lap("stop all children of a supervisor, per child", size);
     watch.laps
 }
