@@ -1,14 +1,12 @@
 //! The names of a node, by name. The other direction is in each process's
 //! header; a name changes hands under the lock of the process it belongs to.
 
-use std::sync::Arc;
-
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::name::Name;
 use crate::pid::Pid;
-use crate::process::cell::{Process, Registration};
+use crate::process::cell::{ENDING, Process};
 use crate::table::Table;
 
 /// Why a name was not given.
@@ -76,25 +74,17 @@ impl Registry {
         self.0.iter().any(|entry| *entry.value() == pid)
     }
 
-    pub(crate) fn register(
-        &self,
-        name: &Name,
-        process: &Arc<dyn Process>,
-    ) -> Result<(), RegisterError> {
+    pub(crate) fn register(&self, name: &Name, process: &Process) -> Result<(), RegisterError> {
         let pid = process.header().pid;
         if name.as_str().is_empty() {
             return Err(RegisterError::EmptyName);
         }
-        let mut registration = process.header().registration.lock();
-        match &*registration {
-            Registration::Closed => return Err(RegisterError::NoProcess(pid)),
-            Registration::Named(name) => {
-                return Err(RegisterError::AlreadyNamed {
-                    pid,
-                    name: name.clone(),
-                });
-            }
-            Registration::Free => {}
+        let mut identity = process.header().identity.lock();
+        if identity.flags & ENDING != 0 {
+            return Err(RegisterError::NoProcess(pid));
+        }
+        if let Some(name) = identity.name.clone() {
+            return Err(RegisterError::AlreadyNamed { pid, name });
         }
         match self.0.entry(name.clone()) {
             Entry::Occupied(entry) => {
@@ -106,7 +96,7 @@ impl Registry {
             }
             Entry::Vacant(entry) => drop(entry.insert(pid)),
         }
-        *registration = Registration::Named(name.clone());
+        identity.name = Some(name.clone());
         Ok(())
     }
 
@@ -115,15 +105,12 @@ impl Registry {
         let pid = self.whereis(name).ok_or_else(unknown)?;
         // Gone from the table: its end has released the name by now or does so.
         let process = table.get(pid).ok_or_else(unknown)?;
-        let mut registration = process.header().registration.lock();
-        match &*registration {
-            Registration::Named(held) if held == name => {}
-            Registration::Named(_) | Registration::Free | Registration::Closed => {
-                return Err(unknown());
-            }
+        let mut identity = process.header().identity.lock();
+        if identity.name.as_ref() != Some(name) {
+            return Err(unknown());
         }
         self.remove(name, pid);
-        *registration = Registration::Free;
+        identity.name = None;
         Ok(pid)
     }
 

@@ -1,14 +1,16 @@
 //! Timers: messages and wake-ups that are due at a time of the node's clock.
 
-use std::collections::{BTreeMap, HashMap};
+mod wheel;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use futures::task::AtomicWaker;
-use slab::Slab;
 
 use crate::caught::{discard_payload, drop_caught, wake_caught};
 use crate::clock::Clock;
@@ -18,11 +20,12 @@ use crate::reply::stopped;
 use crate::scheduler::push_out;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use wheel::Wheel;
 
 /// One timer, to cancel or read it by. Anybody who has it may (law TIMER-08).
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TimerRef {
-    key: usize,
+    key: u32,
     // Invariant: no two timers of a node have the same number.
     number: u64,
 }
@@ -37,30 +40,12 @@ pub(crate) struct Timers {
     keeper: AtomicWaker,
 }
 
-#[derive(Default)]
 struct State {
-    timers: Slab<Timer>,
-    /// By deadline, and by number where that is equal.
-    due: BTreeMap<(Instant, u64), usize>,
-    /// The newest timer of each process that timers are aimed at; the others
-    /// hang on it.
-    aimed: HashMap<Pid, usize>,
-    next_number: u64,
-}
-
-struct Timer {
-    deadline: Instant,
-    number: u64,
-    action: Action,
-    aim: Option<Aim>,
-}
-
-/// A timer that goes with the process it is aimed at: a link of that
-/// process's list.
-struct Aim {
-    at: Pid,
-    newer: Option<usize>,
-    older: Option<usize>,
+    wheel: Wheel<Action>,
+    /// The timers aimed at each process; some of them may be over.
+    aimed: HashMap<Pid, Vec<TimerRef>, RandomState>,
+    /// When the keeper will look next; `None` if it has nothing to wait for.
+    next_look: Option<Instant>,
 }
 
 /// What a timer does.
@@ -70,6 +55,10 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    fn wakes(&self, waker: &Waker) -> bool {
+        matches!(self, Self::Wake(own) if own.will_wake(waker))
+    }
+
     fn perform(self) {
         match self {
             Self::Wake(waker) => wake_caught(waker),
@@ -88,7 +77,7 @@ impl Timers {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
         let timers = Arc::new(Self {
             clock: clock.clone(),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new(clock.now())),
             over: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
         });
@@ -109,10 +98,14 @@ impl Timers {
         } else {
             deadline
         };
-        let mut state = self.state.lock();
-        let timer = state.insert(deadline, aim, action);
-        let is_first = state.due.keys().next() == Some(&(deadline, timer.number));
-        drop(state);
+        let (timer, is_first) = {
+            let mut state = self.state.lock();
+            let timer = state.wheel.insert(deadline, action);
+            if let Some(pid) = aim {
+                state.aim(timer, pid);
+            }
+            (timer, state.is_before_next_look(deadline))
+        };
         match &self.clock {
             Clock::Manual(clock) => {
                 clock.armed_one();
@@ -138,85 +131,99 @@ impl Timers {
         if planted!(CancelledTimerFires) {
             return self.read(timer);
         }
-        let cancelled = self.state.lock().remove(timer)?;
-        let left = cancelled.deadline.saturating_duration_since(self.now());
-        drop_caught(cancelled.action);
+        let (deadline, action) = self.state.lock().remove(timer)?;
+        let left = deadline.saturating_duration_since(self.now());
+        drop_caught(action);
         Some(left)
     }
 
     /// How long a timer has still to run (law TIMER-07).
     pub(crate) fn read(&self, timer: TimerRef) -> Option<Duration> {
-        let deadline = self.state.lock().get(timer)?.deadline;
+        let deadline = self.state.lock().wheel.deadline(timer)?;
         Some(deadline.saturating_duration_since(self.now()))
     }
 
     /// Cancels all timers aimed at a process that ended (law TIMER-09).
     pub(crate) fn forget(&self, pid: Pid) {
-        let mut forgotten = Vec::new();
-        {
-            let mut state = self.state.lock();
-            while let Some(&key) = state.aimed.get(&pid) {
-                forgotten.push(state.remove_key(key));
-            }
-        }
-        for timer in forgotten {
-            drop_caught(timer.action);
+        let forgotten = self.state.lock().remove_aimed_at(pid);
+        for action in forgotten {
+            drop_caught(action);
         }
     }
 
+    /// When the first timer is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.state
-            .lock()
-            .due
-            .keys()
-            .next()
-            .map(|(deadline, _)| *deadline)
+        self.state.lock().wheel.first()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.state.lock().timers.len()
+        self.state.lock().wheel.len()
     }
 
     /// Performs what is due, in the order of the deadlines (law TIMER-03).
     pub(crate) fn fire(&self, now: Instant) {
-        while let Some(timer) = self.next_due(now) {
-            timer.action.perform();
+        /// How many are taken out at once: to hold the lock neither often nor
+        /// for long.
+        const BATCH: usize = 32;
+        let mut due = Vec::new();
+        loop {
+            {
+                let mut state = self.state.lock();
+                due.extend(std::iter::from_fn(|| state.wheel.pop_due(now)).take(BATCH));
+            }
+            if due.is_empty() {
+                return;
+            }
+            for action in due.drain(..) {
+                Action::perform(action);
+            }
         }
     }
 
     /// Performs the one that is due first.
     #[cfg(feature = "sim")]
     pub(crate) fn fire_first(&self, now: Instant) {
-        if let Some(timer) = self.next_due(now) {
-            timer.action.perform();
+        let due = self.state.lock().wheel.pop_due(now);
+        if let Some(action) = due {
+            action.perform();
         }
     }
 
     /// Lets the one that is due first be due later.
     #[cfg(feature = "sim")]
     pub(crate) fn postpone_first(&self, to: Instant) {
-        let mut state = self.state.lock();
-        if let Some(((_, number), key)) = state.due.pop_first() {
-            state.timers[key].deadline = to;
-            state.due.insert((to, number), key);
-        }
+        self.state.lock().wheel.postpone_first(to);
     }
 
     /// Performs one timer, if nobody else has.
     fn perform(&self, timer: TimerRef) {
-        let due = self.state.lock().remove(timer);
-        if let Some(due) = due {
-            due.action.perform();
+        if let Some(action) = self.remove(timer) {
+            action.perform();
         }
     }
 
-    fn next_due(&self, now: Instant) -> Option<Timer> {
-        let mut state = self.state.lock();
-        let (&(deadline, _), &key) = state.due.first_key_value()?;
-        if deadline > now {
-            return None;
+    fn remove(&self, timer: TimerRef) -> Option<Action> {
+        self.state.lock().wheel.remove(timer)
+    }
+
+    /// Lets a timer wake this waker; whether it is armed still.
+    fn wakes(&self, timer: TimerRef, waker: &Waker) -> bool {
+        match self.state.lock().wheel.get_mut(timer) {
+            None => return false,
+            Some(action) if action.wakes(waker) => return true,
+            Some(_) => {}
         }
-        Some(state.remove_key(key))
+        // The waker may be the user's: cloned and dropped without the lock.
+        let mut new = Action::Wake(waker.clone());
+        let is_armed = match self.state.lock().wheel.get_mut(timer) {
+            None => false,
+            Some(action) => {
+                std::mem::swap(action, &mut new);
+                true
+            }
+        };
+        drop_caught(new);
+        is_armed
     }
 
     /// Fires timers on the system clock until the node has stopped.
@@ -231,7 +238,7 @@ impl Timers {
             }
             loop {
                 timers.fire(timers.now());
-                let Some(next) = timers.next_deadline() else {
+                let Some(next) = timers.look_again() else {
                     return Poll::Pending;
                 };
                 sleep.as_mut().reset(next.into());
@@ -243,6 +250,14 @@ impl Timers {
         .await;
     }
 
+    /// When the keeper has to look again. Until then it is woken only by a
+    /// timer that is due before.
+    fn look_again(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        state.next_look = state.wheel.nothing_before();
+        state.next_look
+    }
+
     /// Lets the keeper see that the node has stopped.
     pub(crate) fn wake_keeper(&self) {
         self.keeper.wake();
@@ -252,9 +267,9 @@ impl Timers {
     /// sleeps are over.
     pub(crate) fn clear(&self) {
         self.over.store(true, Ordering::SeqCst);
-        let state = std::mem::take(&mut *self.state.lock());
-        for (_, timer) in state.timers {
-            match timer.action {
+        let state = std::mem::replace(&mut *self.state.lock(), State::new(self.now()));
+        for action in state.wheel.into_values() {
+            match action {
                 Action::Wake(waker) => wake_caught(waker),
                 Action::Send(send) => drop_caught(send),
             }
@@ -263,63 +278,44 @@ impl Timers {
 }
 
 impl State {
-    fn insert(&mut self, deadline: Instant, aim: Option<Pid>, action: Action) -> TimerRef {
-        let number = self.next_number;
-        self.next_number += 1;
-        let key = self.timers.insert(Timer {
-            deadline,
-            number,
-            action,
-            aim: None,
-        });
-        self.due.insert((deadline, number), key);
-        if let Some(at) = aim {
-            let older = self.aimed.insert(at, key);
-            self.timers[key].aim = Some(Aim {
-                at,
-                newer: None,
-                older,
-            });
-            if let Some(aim) = older.and_then(|older| self.timers[older].aim.as_mut()) {
-                aim.newer = Some(key);
-            }
+    fn new(start: Instant) -> Self {
+        Self {
+            wheel: Wheel::new(start),
+            aimed: HashMap::default(),
+            next_look: None,
         }
-        TimerRef { key, number }
     }
 
-    fn get(&self, timer: TimerRef) -> Option<&Timer> {
-        self.timers
-            .get(timer.key)
-            .filter(|found| found.number == timer.number)
+    /// Lets a timer go with a process.
+    fn aim(&mut self, timer: TimerRef, pid: Pid) {
+        let aimed = self.aimed.entry(pid).or_default();
+        if aimed.len() == aimed.capacity() {
+            aimed.retain(|timer| self.wheel.get_mut(*timer).is_some());
+            // Room for as many again, so that this is rare.
+            aimed.reserve(aimed.len() + 1);
+        }
+        aimed.push(timer);
     }
 
-    fn remove(&mut self, timer: TimerRef) -> Option<Timer> {
-        self.get(timer)?;
-        Some(self.remove_key(timer.key))
+    fn remove(&mut self, timer: TimerRef) -> Option<(Instant, Action)> {
+        let deadline = self.wheel.deadline(timer)?;
+        Some((deadline, self.wheel.remove(timer)?))
     }
 
-    fn remove_key(&mut self, key: usize) -> Timer {
-        let timer = self.timers.remove(key);
-        self.due.remove(&(timer.deadline, timer.number));
-        if let Some(aim) = &timer.aim {
-            self.take_from_list(aim);
-        }
-        timer
+    fn remove_aimed_at(&mut self, pid: Pid) -> Vec<Action> {
+        let aimed = self.aimed.remove(&pid).unwrap_or_default();
+        let removed = aimed.into_iter().map(|timer| self.wheel.remove(timer));
+        removed.flatten().collect()
     }
 
-    fn take_from_list(&mut self, aim: &Aim) {
-        if let Some(older) = aim.older.and_then(|key| self.timers[key].aim.as_mut()) {
-            older.newer = aim.newer;
+    /// Whether this deadline is one that the keeper would miss; it is woken
+    /// then and looks.
+    fn is_before_next_look(&mut self, deadline: Instant) -> bool {
+        let is_before = self.next_look.is_none_or(|next| deadline < next);
+        if is_before {
+            self.next_look = Some(deadline);
         }
-        match (aim.newer, aim.older) {
-            (Some(newer), older) => {
-                if let Some(newer) = self.timers[newer].aim.as_mut() {
-                    newer.older = older;
-                }
-            }
-            (None, Some(older)) => drop(self.aimed.insert(aim.at, older)),
-            (None, None) => drop(self.aimed.remove(&aim.at)),
-        }
+        is_before
     }
 }
 
@@ -342,7 +338,8 @@ impl fmt::Debug for Timers {
 pub struct Sleep {
     timers: Arc<Timers>,
     deadline: Instant,
-    armed: Option<(TimerRef, Waker)>,
+    /// The timer, from the first poll that had to wait on.
+    timer: Option<TimerRef>,
 }
 
 impl Sleep {
@@ -350,7 +347,7 @@ impl Sleep {
         Self {
             timers,
             deadline,
-            armed: None,
+            timer: None,
         }
     }
 
@@ -359,15 +356,18 @@ impl Sleep {
         self.deadline
     }
 
-    /// Whether the time has come, or never will.
-    fn is_over(&self) -> bool {
-        self.timers.now() >= self.deadline || self.timers.over.load(Ordering::SeqCst)
+    fn has_come(&self) -> bool {
+        self.timers.now() >= self.deadline
+    }
+
+    fn arm(&mut self, waker: &Waker) {
+        let action = Action::Wake(waker.clone());
+        self.timer = Some(self.timers.arm(self.deadline, None, action));
     }
 
     fn disarm(&mut self) {
-        if let Some((timer, waker)) = self.armed.take() {
-            self.timers.cancel(timer);
-            drop(waker);
+        if let Some(timer) = self.timer.take() {
+            drop_caught(self.timers.remove(timer));
         }
     }
 }
@@ -379,26 +379,21 @@ impl Future for Sleep {
         if stopped() {
             return Poll::Pending;
         }
-        if self.is_over() {
-            self.disarm();
-            return Poll::Ready(());
-        }
-        let in_place = self
-            .armed
-            .as_ref()
-            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()));
-        if !in_place {
-            self.disarm();
-            let action = Action::Wake(cx.waker().clone());
-            let timer = self.timers.arm(self.deadline, None, action);
-            self.armed = Some((timer, cx.waker().clone()));
-            // The node may have ended before the timer was in its list.
-            if self.is_over() {
-                self.disarm();
-                return Poll::Ready(());
+        // A timer that is out of the list has fired, or its node is over.
+        let is_over = match self.timer {
+            Some(timer) => !self.timers.wakes(timer, cx.waker()) || self.has_come(),
+            None if self.has_come() => true,
+            None => {
+                self.arm(cx.waker());
+                // The node may have ended before the timer was in its list.
+                self.timers.over.load(Ordering::SeqCst)
             }
+        };
+        if !is_over {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.disarm();
+        Poll::Ready(())
     }
 }
 

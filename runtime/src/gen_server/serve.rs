@@ -137,7 +137,7 @@ async fn terminate<S: GenServer>(
     reason: ExitReason,
 ) -> ExitReason {
     // Replies that were dropped by now get this reason.
-    current::with(|process| process.header().owner.lock().ending = true);
+    current::with(|process| process.owner().ending = true);
     let terminated = caught(async { server.terminate(&reason, ctx).await }).await;
     if let Some(reply) = ctx.last_reply.take() {
         reply();
