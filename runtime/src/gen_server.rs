@@ -219,6 +219,16 @@ pub struct ServerContext<S: GenServer> {
 type LastReply = Box<dyn FnOnce() + Send>;
 
 impl<S: GenServer> ServerContext<S> {
+    fn new(context: Context<S::Message>, parent: Option<Pid>) -> Self {
+        Self {
+            context,
+            parent,
+            next: None,
+            timeout: None,
+            last_reply: None,
+        }
+    }
+
     /// This server's pid.
     pub fn pid(&self) -> Pid {
         self.context.pid()

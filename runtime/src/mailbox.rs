@@ -80,6 +80,8 @@ enum RunState {
 const MAIL: u32 = 1 << 1;
 /// Signals have come that the owner has not taken.
 const SIGNALS: u32 = 1 << 2;
+/// Calls have come that the owner has not taken.
+const OWED: u32 = 1 << 8;
 /// The owner waits for messages too.
 const ATTENTIVE: u32 = 1 << 3;
 /// Everybody who waited for the end was told; who comes now is told at once.
@@ -256,6 +258,11 @@ impl Locked<'_> {
     }
 
     #[inline]
+    pub(crate) fn has_owed(&self) -> bool {
+        self.0.flags & OWED != 0
+    }
+
+    #[inline]
     pub(crate) fn has_signals(&self) -> bool {
         self.0.flags & SIGNALS != 0
     }
@@ -263,7 +270,7 @@ impl Locked<'_> {
     /// All that has come is being taken out.
     #[inline]
     pub(crate) fn nothing_new(&mut self) {
-        self.0.flags &= !(MAIL | SIGNALS);
+        self.0.flags &= !(MAIL | SIGNALS | OWED);
     }
 
     /// Whether everybody who waited for the end was told.
@@ -318,6 +325,7 @@ impl<M> Mailbox<M> {
             return Err((message, owed));
         }
         locked.0.owed.push(owed);
+        locked.0.flags |= OWED;
         Ok(self.append(locked, message))
     }
 

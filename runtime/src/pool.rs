@@ -174,6 +174,13 @@ impl<T> Lazy<T> {
     }
 }
 
+impl<T: Empty> Lazy<T> {
+    #[cold]
+    fn fill(&mut self) {
+        self.0 = Some(PoolBox::new(T::empty()));
+    }
+}
+
 impl<T: Empty> Deref for Lazy<T> {
     type Target = T;
 
@@ -189,6 +196,12 @@ impl<T: Empty> Deref for Lazy<T> {
 impl<T: Empty> DerefMut for Lazy<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_with(|| PoolBox::new(T::empty()))
+        if self.0.is_none() {
+            self.fill();
+        }
+        match &mut self.0 {
+            Some(value) => value,
+            None => unreachable!("just filled"),
+        }
     }
 }

@@ -475,6 +475,7 @@ impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<M, T, F> {
 }
 
 /// Whether the current process must not go on.
+#[inline]
 pub(crate) fn stopped() -> bool {
     #[cfg(feature = "sim")]
     crate::sim::await_point();

@@ -32,10 +32,32 @@ pub fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// The version of a package that this program was built with.
 pub fn version(package: &str) -> &'static str {
-    let line = format!("name = \"{package}\"");
-    let mut lines = LOCK.lines().skip_while(|&l| l != line);
-    let version = lines
-        .nth(1)
-        .and_then(|line| line.strip_prefix("version = "));
-    version.map_or("?", |version| version.trim_matches('"'))
+    // Where the lock file has several, it says which one is meant.
+    let mine = block("peers").find_map(|line| {
+        let dependency = line.trim().strip_prefix('"')?.strip_prefix(package)?;
+        dependency.strip_prefix(' ')?.strip_suffix("\",")
+    });
+    let only = block(package).find_map(|line| line.strip_prefix("version = "));
+    mine.or(only)
+        .map_or("?", |version| version.trim_matches('"'))
+}
+
+/// The lines of the lock file about a package.
+fn block(package: &str) -> impl Iterator<Item = &'static str> {
+    let first = format!("name = \"{package}\"");
+    let lines = LOCK.lines().skip_while(move |&line| line != first);
+    lines.take_while(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_dependency_and_not_of_a_namesake() {
+        assert!(LOCK.matches("name = \"flume\"").count() > 1);
+        assert!(version("flume").starts_with("0.12."));
+        assert!(version("tokio").starts_with("1."));
+        assert_eq!(version("no such package"), "?");
+    }
 }

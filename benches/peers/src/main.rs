@@ -4,7 +4,8 @@
 //! inherits the memory or the threads of another. The systems take turns, one
 //! run each, in every round. See `--help`.
 
-mod actors;
+#[cfg(feature = "libraries")]
+mod libraries;
 mod machine;
 mod options;
 mod page;

@@ -16,7 +16,9 @@ cargo run --release --manifest-path benches/peers/Cargo.toml -- [OPTIONS]
   --only A,B        these workloads only
   --systems A,B     these systems only
   --write           write docs/benchmarks.md instead of printing it
-  --help            this, and no more";
+  --help            this, and no more
+
+Built with `--no-default-features` it measures Tokio, Resurgam and Erlang only.";
 
 /// What is to be done.
 pub enum Mode {

@@ -84,3 +84,47 @@ impl Goal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ROWS;
+
+    fn samples(figures: &[f64]) -> Figures {
+        let mut samples = Samples::default();
+        for &figure in figures {
+            samples.add(&ROWS[0], System::Tokio, Run::Figures(vec![figure]));
+        }
+        let figures = samples.figures(&ROWS[0], 0, System::Tokio);
+        figures.expect("some")
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one_or_between_the_middle_two() {
+        assert_eq!(samples(&[3.0, 1.0, 2.0]).median(), 2.0);
+        assert_eq!(samples(&[4.0, 1.0, 2.0, 3.0]).median(), 2.5);
+    }
+
+    #[test]
+    fn a_goal_is_reached_up_to_its_limit() {
+        let tokio = samples(&[100.0]);
+        let check = |goal: Goal, ours, reached| {
+            assert_eq!(goal.is_reached(&samples(&[ours]), &tokio), reached);
+        };
+        check(Goal::Ratio(0.5), 50.0, Some(true));
+        check(Goal::Ratio(0.5), 51.0, Some(false));
+        check(Goal::Bytes(320.0), 320.0, Some(true));
+        check(Goal::Unset, 1.0, None);
+    }
+
+    #[test]
+    fn runs_without_figures_are_trouble_and_do_not_count() {
+        let mut samples = Samples::default();
+        samples.add(&ROWS[0], System::Tokio, Run::Figures(vec![7.0]));
+        assert!(samples.trouble(&ROWS[0], System::Tokio).is_none());
+        samples.add(&ROWS[0], System::Tokio, Run::TooLong(60));
+        assert!(samples.trouble(&ROWS[0], System::Tokio).is_some());
+        let figures = samples.figures(&ROWS[0], 0, System::Tokio);
+        assert_eq!(figures, Some(Figures(vec![7.0])));
+    }
+}

@@ -1,13 +1,6 @@
 //! The systems that are measured.
 
-mod actix;
 mod erlang;
-mod flume;
-mod hydra;
-mod kameo;
-mod ractor;
-mod tokio_actors;
-mod xtra;
 
 use std::process::Command;
 
@@ -15,7 +8,6 @@ use resurgam::Node;
 use resurgam_workloads::{Outcome, Workload, processes, tasks};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::actors;
 use crate::machine::version;
 use crate::options::Scale;
 use crate::rows::Row;
@@ -24,45 +16,50 @@ use crate::rows::Row;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum System {
     Tokio,
+    /// With receivers that take many messages at once.
+    TokioBatched,
     Resurgam,
     Erlang,
+    Library(Library),
+}
+
+/// An actor library.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Library {
     Ractor,
     Kameo,
     Actix,
     Xtra,
     Hydra,
     TokioActors,
+    /// Only channels, for tasks.
     Flume,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tokio,
+        Self::TokioBatched,
         Self::Resurgam,
         Self::Erlang,
-        Self::Ractor,
-        Self::Kameo,
-        Self::Actix,
-        Self::Xtra,
-        Self::Hydra,
-        Self::TokioActors,
-        Self::Flume,
+        Self::Library(Library::Ractor),
+        Self::Library(Library::Kameo),
+        Self::Library(Library::Actix),
+        Self::Library(Library::Xtra),
+        Self::Library(Library::Hydra),
+        Self::Library(Library::TokioActors),
+        Self::Library(Library::Flume),
     ];
 
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tokio => "tokio",
+            Self::TokioBatched => "tokio-batched",
             Self::Resurgam => "resurgam",
             Self::Erlang => "erlang",
-            Self::Ractor => "ractor",
-            Self::Kameo => "kameo",
-            Self::Actix => "actix",
-            Self::Xtra => "xtra",
-            Self::Hydra => "hydra",
-            Self::TokioActors => "tokio-actors",
-            Self::Flume => "flume",
+            Self::Library(library) => library.name(),
         }
     }
 
@@ -70,15 +67,11 @@ impl System {
     pub fn title(self) -> &'static str {
         match self {
             Self::Tokio => "Tokio",
+            Self::TokioBatched => "Tokio, `recv_many`",
             Self::Resurgam => "Resurgam",
             Self::Erlang => "Erlang",
-            Self::Ractor => "ractor",
-            Self::Kameo => "kameo",
-            Self::Actix => "actix",
-            Self::Xtra => "xtra",
-            Self::Hydra => "hydra",
-            Self::TokioActors => "tokio-actors",
-            Self::Flume => "tasks with flume",
+            Self::Library(Library::Flume) => "tasks with flume",
+            Self::Library(library) => library.name(),
         }
     }
 
@@ -86,7 +79,8 @@ impl System {
     pub fn version(self) -> String {
         match self {
             Self::Erlang => erlang::version(),
-            _ => version(self.name()).to_owned(),
+            Self::TokioBatched => Self::Tokio.version(),
+            Self::Tokio | Self::Resurgam | Self::Library(_) => version(self.name()).to_owned(),
         }
     }
 
@@ -94,25 +88,26 @@ impl System {
     ///
     /// # Errors
     ///
-    /// If it is not on this machine.
+    /// If it is not on this machine, or not in this build.
     pub fn prepare(self) -> Result<(), String> {
         match self {
             Self::Erlang => erlang::prepare(),
-            _ => Ok(()),
+            Self::Library(_) if !cfg!(feature = "libraries") => {
+                Err("it is not built in".to_owned())
+            }
+            Self::Tokio | Self::TokioBatched | Self::Resurgam | Self::Library(_) => Ok(()),
         }
     }
 
     /// The command that runs a workload and prints its figures.
     pub fn command(self, row: &Row, scale: Scale) -> Command {
-        match self {
-            Self::Erlang => erlang::command(row.workload(scale)),
-            _ => {
-                let program = std::env::current_exe().expect("this program has a path");
-                let mut command = Command::new(program);
-                command.args(["child", self.name(), row.name, scale.name()]);
-                command
-            }
+        if self == Self::Erlang {
+            return erlang::command(row.workload(scale));
         }
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut command = Command::new(program);
+        command.args(["child", self.name(), row.name, scale.name()]);
+        command
     }
 
     /// Runs a workload in this program; what it gave, or nothing if there is
@@ -120,15 +115,27 @@ impl System {
     pub fn run(self, workload: Workload) -> Option<Outcome> {
         match self {
             Self::Tokio => Some(two_workers().block_on(tasks::run(workload))),
+            Self::TokioBatched => two_workers().block_on(tasks::run_batched(workload)),
             Self::Resurgam => Some(resurgam(workload)),
             Self::Erlang => None,
-            Self::Ractor => actors::run::<ractor::Ractor>(workload),
-            Self::Kameo => actors::run::<kameo::Kameo>(workload),
-            Self::Actix => actors::run::<actix::Actix>(workload),
-            Self::Xtra => actors::run::<xtra::Xtra>(workload),
-            Self::Hydra => actors::run::<hydra::Hydra>(workload),
-            Self::TokioActors => actors::run::<tokio_actors::TokioActors>(workload),
-            Self::Flume => actors::run::<flume::Flume>(workload),
+            #[cfg(feature = "libraries")]
+            Self::Library(library) => crate::libraries::run(library, workload),
+            #[cfg(not(feature = "libraries"))]
+            Self::Library(_) => None,
+        }
+    }
+}
+
+impl Library {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ractor => "ractor",
+            Self::Kameo => "kameo",
+            Self::Actix => "actix",
+            Self::Xtra => "xtra",
+            Self::Hydra => "hydra",
+            Self::TokioActors => "tokio-actors",
+            Self::Flume => "flume",
         }
     }
 }
@@ -140,15 +147,8 @@ fn resurgam(workload: Workload) -> Outcome {
     runtime.block_on(processes::run(&node, workload))
 }
 
-/// Runs the driver of a workload as a task.
-fn on_tokio<T: Send + 'static>(driver: impl Future<Output = T> + Send + 'static) -> T {
-    let task = two_workers();
-    let task = task.block_on(async { tokio::spawn(driver).await });
-    task.expect("the driver does its work")
-}
-
 /// The runtime that all systems on Tokio get.
-fn two_workers() -> Runtime {
+pub fn two_workers() -> Runtime {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -24,3 +24,18 @@ impl Chance {
         self.0 >> 16
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_one_is_never_the_same_and_all_others_come() {
+        let mut chance = Chance::new(7);
+        let mut seen = [false; 5];
+        for _ in 0..1_000 {
+            seen[chance.other_than(2, 5)] = true;
+        }
+        assert_eq!(seen, [true, true, false, true, true]);
+    }
+}

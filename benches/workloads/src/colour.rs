@@ -32,3 +32,16 @@ impl Colour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Colour::{Blue, Red, Yellow};
+
+    #[test]
+    fn the_third_colour_comes_of_two_others() {
+        assert_eq!(Yellow.after(Blue), Red);
+        assert_eq!(Blue.after(Yellow), Red);
+        assert_eq!(Red.after(Yellow), Blue);
+        assert_eq!(Red.after(Red), Red);
+    }
+}

@@ -40,3 +40,23 @@ fn percentiles(mut delays: Vec<Duration>) -> Vec<f64> {
 fn nanoseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e9
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_and_bytes_are_divided_by_the_operations() {
+        let took = Outcome::Took(Duration::from_micros(3));
+        assert_eq!(took.figures(10), [300.0]);
+        assert_eq!(Outcome::Bytes(50).figures(4), [12.5]);
+    }
+
+    #[test]
+    fn delays_give_the_median_and_the_99th_percentile() {
+        let delays = (0..=100).rev().map(Duration::from_nanos).collect();
+        let figures = Outcome::Delays(delays).figures(101);
+        let rounded: Vec<_> = figures.into_iter().map(f64::round).collect();
+        assert_eq!(rounded, [50.0, 99.0]);
+    }
+}

@@ -21,7 +21,7 @@ mod timers;
 use big::big;
 use call::call;
 use chameneos::chameneos;
-use fan::{backlog, fan_in, fan_out};
+use fan::{Take, backlog, fan_in, fan_out};
 use links::{chain, links_ending};
 use monitors::{monitors_by_one, monitors_on_one};
 use names::{look_up, register, send_by_name};
@@ -46,14 +46,14 @@ pub async fn run(workload: Workload) -> Outcome {
         Workload::SpawnIdle { count } => spawn_idle(count).await.into(),
         Workload::PingPong { pairs, rounds } => ping_pong(pairs, rounds).await.into(),
         Workload::Ring { length, laps } => ring(length, laps).await.into(),
-        Workload::FanIn { senders, each } => fan_in(senders, each).await.into(),
-        Workload::FanOut { receivers, each } => fan_out(receivers, each).await.into(),
+        Workload::FanIn { senders, each } => fan_in(Take::One, senders, each).await.into(),
+        Workload::FanOut { receivers, each } => fan_out(Take::One, receivers, each).await.into(),
         Workload::Call {
             callers,
             servers,
             each,
         } => call(callers, servers, each).await.into(),
-        Workload::Backlog { count } => backlog(count).await.into(),
+        Workload::Backlog { count } => backlog(Take::One, count).await.into(),
         Workload::LinksEnding { count } => links_ending(count).await.into(),
         Workload::Chain { count } => chain(count).await.into(),
         Workload::MonitorsOnOne { count } => monitors_on_one(count).await.into(),
@@ -73,6 +73,18 @@ pub async fn run(workload: Workload) -> Outcome {
             meetings,
         } => chameneos(creatures, meetings).await.into(),
     }
+}
+
+/// Runs a workload where many messages can be taken out of a channel at once,
+/// with receivers that do so; nothing if it is no such workload.
+pub async fn run_batched(workload: Workload) -> Option<Outcome> {
+    let took = match workload {
+        Workload::FanIn { senders, each } => fan_in(Take::Many, senders, each).await,
+        Workload::FanOut { receivers, each } => fan_out(Take::Many, receivers, each).await,
+        Workload::Backlog { count } => backlog(Take::Many, count).await,
+        _ => return None,
+    };
+    Some(took.into())
 }
 
 /// Runs a future on a worker, and gives what it returns.

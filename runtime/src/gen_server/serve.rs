@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -17,7 +18,6 @@ use crate::signal::{Message, System};
 
 /// What a server has to do next.
 enum Next<M> {
-    Continue(M),
     Handle(M),
     Info(Info),
     Stop(ExitReason),
@@ -25,18 +25,10 @@ enum Next<M> {
 
 /// The body of a server's process.
 pub(super) async fn serve<S: GenServer>(
-    context: Context<S::Message>,
-    parent: Option<Pid>,
+    mut ctx: ServerContext<S>,
     args: S::Args,
     ack: Ack,
 ) -> ExitReason {
-    let mut ctx = ServerContext {
-        context,
-        parent,
-        next: None,
-        timeout: None,
-        last_reply: None,
-    };
     #[cfg(feature = "sim")]
     if crate::sim::fails_init() {
         let reason = ExitReason::custom("init fails by order of the simulation");
@@ -52,8 +44,26 @@ pub(super) async fn serve<S: GenServer>(
     };
     ack.tell(&ctx.context, Ok(()));
     drop(ack);
-    let reason = run(&mut server, &mut ctx).await;
-    terminate(&mut server, &mut ctx, reason).await
+    // Handles events until one says to stop; why.
+    let reason = loop {
+        let handled = match next(&mut ctx).await {
+            Ok(message) => caught(server.handle_continue(message, &mut ctx)).await,
+            Err(Next::Handle(message)) => caught(server.handle(message, &mut ctx)).await,
+            Err(Next::Info(info)) => caught(server.handle_info(info, &mut ctx)).await,
+            Err(Next::Stop(reason)) => break reason,
+        };
+        if let Err(reason) | Ok(Err(reason)) = handled {
+            break reason;
+        }
+    };
+    // Replies that were dropped by now get this reason.
+    current::with(|process| process.owner().ending = true);
+    // A panic of it replaces the reason (law GS-76).
+    let terminated = caught(server.terminate(&reason, &mut ctx)).await;
+    if let Some(reply) = ctx.last_reply.take() {
+        reply();
+    }
+    terminated.err().unwrap_or(reason)
 }
 
 /// Tells why the server does not start; the reason to end with.
@@ -67,56 +77,24 @@ fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -
     reason
 }
 
-/// Handles events until one says to stop; why.
-async fn run<S: GenServer>(server: &mut S, ctx: &mut ServerContext<S>) -> ExitReason {
-    loop {
-        let next = match ctx.next.take() {
-            Some(message) => Next::Continue(message),
-            None => wait(ctx).await,
-        };
-        if let Err(reason) = step(server, ctx, next).await {
-            return reason;
-        }
+/// What the last callback set to be handled next, or else the next event, or
+/// that the time the callback set is up.
+async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Result<S::Message, Next<S::Message>> {
+    if let Some(message) = ctx.next.take() {
+        return Ok(message);
     }
-}
-
-async fn step<S: GenServer>(
-    server: &mut S,
-    ctx: &mut ServerContext<S>,
-    next: Next<S::Message>,
-) -> Result<(), ExitReason> {
-    match next {
-        Next::Handle(message) => caught(async { server.handle(message, ctx).await }).await?,
-        Next::Continue(message) => {
-            caught(async { server.handle_continue(message, ctx).await }).await?
-        }
-        Next::Info(info) => caught(async { server.handle_info(info, ctx).await }).await?,
-        Next::Stop(reason) => Err(reason),
-    }
-}
-
-/// Waits for the next event, or for the time-out that the last callback set.
-async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
     let event = match ctx.timeout.take() {
-        None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
-        Some(timeout) => {
-            let sleep = ctx.node().sleep(timeout);
-            let event = {
-                let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
-                match select(event, sleep).await {
-                    Either::Left((event, _)) => Some(event),
-                    // A message that is there by now goes first.
-                    Either::Right(((), _)) => None,
-                }
-            };
-            ctx.context.wait_no_more();
-            match event.or_else(|| ctx.context.try_event()) {
-                Some(event) => event,
-                None => return Next::Info(Info::Timeout),
-            }
-        }
+        None => match ctx.context.next_message() {
+            Some(message) => return Err(Next::Handle(message)),
+            None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
+        },
+        // Seldom, and large.
+        Some(timeout) => match Box::pin(event_within(ctx, timeout)).await {
+            Some(event) => event,
+            None => return Err(Next::Info(Info::Timeout)),
+        },
     };
-    match event {
+    Err(match event {
         Event::Message(Message::User(message)) => Next::Handle(message),
         // GS-72: for any reason, normal included. Without a parent, it is the
         // node that tells the server to stop.
@@ -126,36 +104,34 @@ async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
         Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
         Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
         Event::System(System::Stop(reason)) => Next::Stop(reason),
-    }
+    })
 }
 
-/// Runs `terminate`, then lets the last reply go; the reason to end with. A
-/// panic of `terminate` replaces the reason (law GS-76).
-async fn terminate<S: GenServer>(
-    server: &mut S,
+/// The next event, if it comes in time.
+async fn event_within<S: GenServer>(
     ctx: &mut ServerContext<S>,
-    reason: ExitReason,
-) -> ExitReason {
-    // Replies that were dropped by now get this reason.
-    current::with(|process| process.owner().ending = true);
-    let terminated = caught(async { server.terminate(&reason, ctx).await }).await;
-    if let Some(reply) = ctx.last_reply.take() {
-        reply();
-    }
-    terminated.err().unwrap_or(reason)
-}
-
-/// Where a simulation may let a callback panic.
-fn begin_callback() {
-    #[cfg(feature = "sim")]
-    crate::sim::await_point();
+    timeout: Duration,
+) -> Option<Event<S::Message>> {
+    let sleep = ctx.node().sleep(timeout);
+    let event = {
+        let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
+        match select(event, sleep).await {
+            Either::Left((event, _)) => Some(event),
+            // A message that is there by now goes first.
+            Either::Right(((), _)) => None,
+        }
+    };
+    ctx.context.wait_no_more();
+    event.or_else(|| ctx.context.try_event())
 }
 
 /// Runs a callback; a panic becomes the reason it means.
 async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
     panic_hook::forget_place();
+    #[cfg(feature = "sim")]
     let callback = async {
-        begin_callback();
+        // Where a simulation may let a callback panic.
+        crate::sim::await_point();
         callback.await
     };
     AssertUnwindSafe(callback)

@@ -52,7 +52,6 @@ pub(crate) fn turn(process: &Process) -> Turned {
 
 /// What is to be done after a turn in which more has happened than that the
 /// body went on and waits.
-#[cold]
 fn after_unrest(process: &Process, polled: BodyPoll, rest: &Rest) -> Turned {
     let (fate, unanswered) = unrest(process);
     if let Some(death) = outcome(process, polled, fate) {
@@ -175,7 +174,10 @@ fn refresh(process: &Process) -> Option<ExitReason> {
     owner.budget = Owner::BUDGET;
     // Whoever waits for it is polled or woken now.
     owner.unseen = false;
-    if owner.rare.receiver.is_some() && (owner.unread() > 0 || !owner.rare.notices.is_empty()) {
+    if owner.rare.is_there()
+        && owner.rare.receiver.is_some()
+        && (owner.unread() > 0 || !owner.rare.notices.is_empty())
+    {
         let receiver = owner.rare.receiver.take();
         drop(owner);
         if let Some(receiver) = receiver {
@@ -206,6 +208,19 @@ fn rest(process: &Process) -> Rest {
     let mut owner = process.owner();
     let unread = owner.unread() > 0;
     let swollen = owner.swollen && !unread;
+    if !owner.rare.is_there() {
+        // The common case: what follows asks for much that is not there.
+        let rest = Rest {
+            is_quiet: owner.fate.is_none(),
+            attention: owner.attention,
+            unseen: owner.unseen && unread,
+            swollen,
+            has_idle_alarm: false,
+            work: 1 + Owner::BUDGET - owner.budget,
+        };
+        owner.swollen &= unread;
+        return rest;
+    }
     owner.swollen &= unread;
     let rare = &*owner.rare;
     Rest {
@@ -237,7 +252,7 @@ pub(crate) fn cancel_idle_alarm(process: &Process) {
 fn unrest(process: &Process) -> (Option<ExitReason>, Vec<Unsent>) {
     let mut owner = process.owner();
     let fate = owner.fate.clone();
-    let keep = owner.ending || fate.is_some();
+    let keep = owner.ending || fate.is_some() || !owner.rare.is_there();
     let unanswered = if keep {
         Vec::new()
     } else {

@@ -15,7 +15,7 @@
 
 use std::alloc::Layout;
 use std::any::TypeId;
-use std::cell::{RefCell, RefMut};
+use std::cell::{RefCell, RefMut, UnsafeCell};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -29,7 +29,9 @@ use std::task::{Context as TaskContext, Poll, RawWaker, RawWakerVTable, Waker};
 use crate::answer::Owed;
 use crate::caught::{PanicPayload, drop_caught};
 use crate::exit_reason::ExitReason;
-use crate::mailbox::{self, Core, Entry, Locked, Mailbox, Seized, Stamped, Wake, is_large};
+use crate::mailbox::{
+    self, Attention, Core, Entry, Locked, Mailbox, Seized, Stamped, Wake, is_large,
+};
 use crate::name::Name;
 use crate::node::NodeInner;
 use crate::node::seam::observe;
@@ -96,20 +98,38 @@ struct InTurn<T>(RefCell<T>);
 // by the functions here that say so.
 unsafe impl<T: Send> Sync for InTurn<T> {}
 
+/// As [`InTurn`], for what this file alone touches, once at a time.
+struct Unguarded<T>(UnsafeCell<T>);
+
+// SAFETY: as of `InTurn`.
+unsafe impl<T: Send> Sync for Unguarded<T> {}
+
+impl<T> Unguarded<T> {
+    /// # Safety
+    ///
+    /// This thread has the turn, and nobody on it looks at the value now.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the turn is what is exclusive")]
+    unsafe fn get(&self) -> &mut T {
+        // SAFETY: the caller's.
+        unsafe { &mut *self.0.get() }
+    }
+}
+
 /// What of a cell does not depend on its body.
 #[repr(C)]
 struct Front<M> {
     header: Header,
     mailbox: Mailbox<M>,
     /// What was taken from the mailbox and not yet received.
-    inbox: InTurn<VecDeque<M>>,
+    inbox: Unguarded<VecDeque<M>>,
 }
 
 /// The one allocation of a process.
 #[repr(C)]
 struct Cell<M, B, F> {
     front: Front<M>,
-    body: InTurn<Body<B, F>>,
+    body: Unguarded<Body<B, F>>,
 }
 
 /// The life of a body.
@@ -305,9 +325,9 @@ where
         front: Front {
             header,
             mailbox: Mailbox::new(),
-            inbox: InTurn(RefCell::new(VecDeque::new())),
+            inbox: Unguarded(UnsafeCell::new(VecDeque::new())),
         },
-        body: InTurn(RefCell::new(Body::New(body))),
+        body: Unguarded(UnsafeCell::new(Body::New(body))),
     };
     let place = pool::allocate(Layout::new::<Cell<M, B, F>>()).cast::<Cell<M, B, F>>();
     // SAFETY: the place has the layout and is nobody else's.
@@ -349,8 +369,9 @@ where
     unsafe fn take(process: &Process, locked: &mut Locked<'_>) -> bool {
         // SAFETY: the vtable is of this type.
         let front = unsafe { &Self::of(process).front };
-        let mut inbox = front.inbox.0.borrow_mut();
-        front.mailbox.take(locked, &mut inbox);
+        // SAFETY: whoever calls has the turn, and nothing of the user's runs.
+        let inbox = unsafe { front.inbox.get() };
+        front.mailbox.take(locked, inbox);
         is_large::<M>(inbox.len())
     }
 
@@ -358,7 +379,8 @@ where
         // SAFETY: the vtable is of this type.
         let front = unsafe { &Self::of(process).front };
         front.mailbox.trim(locked);
-        front.inbox.0.borrow_mut().shrink_to_fit();
+        // SAFETY: as in `take`.
+        unsafe { front.inbox.get() }.shrink_to_fit();
     }
 
     unsafe fn poll(process: &Process) -> BodyPoll {
@@ -373,9 +395,11 @@ where
 
     /// Calls the body if that has not happened, and polls its future.
     fn advance(&self, process: &Process) -> Poll<ExitReason> {
-        let mut body = self.body.0.borrow_mut();
-        if let Body::New(_) = &*body {
-            let Body::New(call) = std::mem::replace(&mut *body, Body::Over) else {
+        // SAFETY: whoever calls has the turn, and calls this or `drop_body` once
+        // at a time (`body.rs`).
+        let body = unsafe { self.body.get() };
+        if let Body::New(_) = body {
+            let Body::New(call) = std::mem::replace(body, Body::Over) else {
                 unreachable!()
             };
             // SAFETY: one of the counts that the cell was made with is for the
@@ -383,7 +407,7 @@ where
             let context = Context::new(Typed::of(unsafe { Process::from_raw(process.0) }));
             *body = Body::Running(call(context));
         }
-        let Body::Running(future) = &mut *body else {
+        let Body::Running(future) = body else {
             return Poll::Pending;
         };
         // SAFETY: the future lies in the cell, which never moves; `body` is
@@ -402,8 +426,9 @@ where
     unsafe fn drop_body(process: &Process) -> Result<(), PanicPayload> {
         // SAFETY: the vtable is of this type.
         let cell = unsafe { Self::of(process) };
-        let mut body = cell.body.0.borrow_mut();
-        if let Body::New(_) = &*body {
+        // SAFETY: as in `advance`, which is over.
+        let body = unsafe { cell.body.get() };
+        if let Body::New(_) = body {
             // SAFETY: the count of a context that was never made.
             drop(unsafe { Process::from_raw(process.0) });
         }
@@ -422,7 +447,8 @@ where
             owed: std::mem::take(&mut shared.owed),
         };
         drop(locked);
-        let read = std::mem::take(&mut *front.inbox.0.borrow_mut());
+        // SAFETY: as in `take`.
+        let read = std::mem::take(unsafe { front.inbox.get() });
         observe!(front.header.node, |world| {
             world.dropped(front.header.pid, read.len() + unread.len());
         });
@@ -552,18 +578,22 @@ impl Process {
     /// # Safety
     ///
     /// This thread has the turn.
-    #[inline]
+    #[inline(always)]
     unsafe fn take_in(&self, mut locked: Locked<'_>) -> Vec<Stamped<Signal>> {
         let mut owner = self.header().owner.0.borrow_mut();
         owner.unseen = true;
-        let mut answered = Vec::new();
         if locked.has_mail() {
             // SAFETY: the caller's.
             owner.swollen |= unsafe { (self.base().vtable.take)(self, &mut locked) };
-            let shared = locked.shared();
-            owner.taken = shared.pushed;
-            if !shared.owed.is_empty() {
-                answered = owner.take_owed(&mut shared.owed);
+            owner.taken = locked.shared().pushed;
+        }
+        if locked.has_owed() {
+            let answered = owner.take_owed(&mut locked.shared().owed);
+            if !answered.is_empty() {
+                drop((locked, owner));
+                drop(answered);
+                // SAFETY: the caller's; what was taken is not there twice.
+                return unsafe { self.take_in(self.core().lock()) };
             }
         }
         let signals = if locked.has_signals() {
@@ -572,8 +602,6 @@ impl Process {
             Vec::new()
         };
         locked.nothing_new();
-        drop((locked, owner));
-        drop(answered);
         signals
     }
 
@@ -727,15 +755,36 @@ impl<M> Typed<M> {
     #[inline]
     pub(crate) fn next_entry(&self, owner: &mut Owner) -> Option<Entry<M>> {
         assert!(current::is(self), "only the process itself may receive");
-        // The process is the current one, so this thread has its turn.
-        let mut inbox = self.front().inbox.0.borrow_mut();
-        if owner.rare.notices.is_empty() {
+        // SAFETY: the process is the current one, so this thread has its turn;
+        // nothing of the user's runs here.
+        let inbox = unsafe { self.front().inbox.get() };
+        if !owner.rare.is_there() {
             let message = inbox.pop_front()?;
             owner.received += 1;
             return Some(Entry::Message(message));
         }
         let Owner { received, rare, .. } = owner;
-        mailbox::next_entry(&mut inbox, received, &mut rare.notices)
+        mailbox::next_entry(inbox, received, &mut rare.notices)
+    }
+
+    /// The oldest message of what was taken in, if nothing else is to be heeded
+    /// and the turn's budget allows it.
+    #[inline]
+    pub(crate) fn next_message(&self) -> Option<M> {
+        if self.core().is_signalled() {
+            return None;
+        }
+        let mut owner = self.owner();
+        if !owner.is_plain() || owner.budget <= 1 {
+            return None;
+        }
+        // SAFETY: the process is the current one, as `owner` has seen.
+        let inbox = unsafe { self.front().inbox.get() };
+        let message = inbox.pop_front()?;
+        owner.received += 1;
+        owner.budget -= 1;
+        owner.attention = Attention::Signals;
+        Some(message)
     }
 }
 

@@ -146,6 +146,17 @@ impl<M: Send + 'static> Context<M> {
         entry.map(Event::from)
     }
 
+    /// The next message, if it is there and nothing else is to be heeded.
+    #[inline]
+    pub(crate) fn next_message(&mut self) -> Option<M> {
+        let message = self.process.next_message()?;
+        #[cfg(feature = "sim")]
+        if let Some(world) = &self.process.header().node.world {
+            world.received(self.process.header().pid);
+        }
+        Some(message)
+    }
+
     /// Lets others run, if this turn's budget is spent.
     async fn give_way(&self) {
         let mut gave_way = false;
@@ -192,7 +203,6 @@ impl<M: Send + 'static> Context<M> {
 
     /// The next entry, for behaviours, who obey system orders themselves. For
     /// one operation of the turn's budget.
-    #[inline]
     pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Event<M>> {
         self.expect_own_process();
         if self.process.core().is_signalled() {
@@ -315,6 +325,11 @@ impl<M: Send + 'static> Future for Receive<'_, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Message<M>> {
         #[cfg(feature = "sim")]
         crate::sim::await_point();
+        self.context.expect_own_process();
+        if let Some(message) = self.context.next_message() {
+            self.state = ReceiveState::Fresh;
+            return Poll::Ready(Message::User(message));
+        }
         match self.context.poll_event(cx) {
             Poll::Ready(Event::Message(message)) => {
                 if !self.context.is_foreign(cx.waker()) {

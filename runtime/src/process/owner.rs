@@ -169,6 +169,14 @@ impl Owner {
         number
     }
 
+    /// Whether a receive need look at nothing but the messages.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.fate.is_none()
+            && (!self.rare.is_there()
+                || self.rare.notices.is_empty() && self.rare.receiver.is_none())
+    }
+
     /// How many messages were taken in and not received.
     pub(crate) fn unread(&self) -> u64 {
         self.taken - self.received
@@ -179,7 +187,9 @@ impl Owner {
     /// seldom that it costs little per call.
     pub(crate) fn take_owed(&mut self, owed: &mut Vec<Owed>) -> Vec<Owed> {
         let rare = &mut *self.rare;
-        rare.owed.extend(owed.drain(..));
+        for owed in owed.drain(..) {
+            rare.owed.push_back(owed);
+        }
         if rare.owed.len() < rare.sweep_at {
             return Vec::new();
         }

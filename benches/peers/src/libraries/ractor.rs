@@ -14,8 +14,8 @@ use resurgam_workloads::{Crash, Outcome, Tally, Workload};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
+use super::actors::{Address, Behaviour, Counter, Flow, Idle, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Counter, Flow, Idle, Peer};
 
 const STARTS: &str = "the actor starts";
 

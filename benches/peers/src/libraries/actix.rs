@@ -14,7 +14,7 @@ use resurgam_workloads::{Outcome, Workload};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::actors::{Address, Behaviour, Flow, Peer};
+use super::actors::{Address, Behaviour, Flow, Peer};
 
 /// The two threads.
 static ARBITERS: OnceLock<[ArbiterHandle; 2]> = OnceLock::new();
@@ -48,7 +48,7 @@ impl Peer for Actix {
 
     async fn spawn<B: Behaviour>(group: u64, behaviour: B) -> Addr<Shell<B>> {
         // The driver is on the first arbiter.
-        if group % 2 == 0 {
+        if group.is_multiple_of(2) {
             return Shell(behaviour).start();
         }
         Shell::start_in_arbiter(arbiter(group), |_| Shell(behaviour))

@@ -14,8 +14,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::actors::{Address, Behaviour, Counter, Flow, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Counter, Flow, Peer};
 
 pub(super) enum Hydra {}
 

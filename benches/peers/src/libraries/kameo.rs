@@ -12,8 +12,8 @@ use kameo::supervision::{RestartPolicy, SupervisionStrategy};
 use resurgam_workloads::{Crash, Outcome, Tally, Workload};
 use tokio::time::Instant;
 
+use super::actors::{Address, Behaviour, Counter, Flow, Idle, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Counter, Flow, Idle, Peer};
 
 pub(super) enum Kameo {}
 

@@ -4,8 +4,8 @@
 use futures::FutureExt;
 use xtra::{Actor, Address as XtraAddress, Context, Handler, Mailbox};
 
+use super::actors::{Address, Behaviour, Flow, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Flow, Peer};
 
 pub(super) enum Xtra {}
 

@@ -11,8 +11,8 @@ use tokio_actors::{
     RestartType, StopReason, SupervisionConfig,
 };
 
+use super::actors::{Address, Behaviour, Counter, Flow, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Counter, Flow, Peer};
 
 const STARTS: &str = "the actor starts";
 

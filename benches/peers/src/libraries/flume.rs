@@ -2,8 +2,8 @@
 
 use flume::{Receiver, Sender};
 
+use super::actors::{Address, Behaviour, Flow, Peer};
 use super::on_tokio;
-use crate::actors::{Address, Behaviour, Flow, Peer};
 
 pub(super) enum Flume {}
 
