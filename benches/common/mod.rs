@@ -48,7 +48,7 @@ fn took(outcome: Outcome) -> Duration {
 }
 
 /// Two workers for everything that is compared.
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -57,7 +57,7 @@ fn runtime() -> Runtime {
 }
 
 /// A node on a runtime.
-fn node(runtime: &Runtime) -> Node {
+pub(crate) fn node(runtime: &Runtime) -> Node {
     let _context = runtime.enter();
     Node::new().expect("a node")
 }

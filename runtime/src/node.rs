@@ -192,6 +192,13 @@ impl Node {
         default_node()
     }
 
+    /// Does something on the [current](Self::current) node, without a handle of
+    /// it.
+    pub(crate) fn on_current<T>(act: impl Fn(&NodeInner) -> T) -> T {
+        current::with(|process| act(&process.header().node))
+            .unwrap_or_else(|| act(Self::current().inner()))
+    }
+
     pub(crate) fn from_inner(inner: Arc<NodeInner>) -> Self {
         Self {
             inner,
@@ -310,7 +317,7 @@ impl Node {
             .table
             .get(pid)
             .ok_or(RegisterError::NoProcess(pid))?;
-        self.inner.registry.register(&name.into(), &process)
+        self.inner.registry.register(name, &process)
     }
 
     /// Takes a name back; who had it. Any process may (law REG-04).
@@ -318,15 +325,13 @@ impl Node {
     /// # Errors
     ///
     /// If nobody has it.
-    pub fn unregister(&self, name: impl Into<Name>) -> Result<Pid, UnregisterError> {
-        self.inner
-            .registry
-            .unregister(&name.into(), &self.inner.table)
+    pub fn unregister(&self, name: impl AsRef<str>) -> Result<Pid, UnregisterError> {
+        self.inner.registry.unregister(name, &self.inner.table)
     }
 
     /// Who has a name.
-    pub fn whereis(&self, name: impl Into<Name>) -> Option<Pid> {
-        self.inner.registry.whereis(&name.into())
+    pub fn whereis(&self, name: impl AsRef<str>) -> Option<Pid> {
+        self.inner.registry.whereis(name)
     }
 
     /// All names, in their order.

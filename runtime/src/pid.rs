@@ -52,9 +52,13 @@ impl Pid {
     }
 
     /// All of it as a number.
-    #[cfg(feature = "sim")]
     pub(crate) fn bits(self) -> u64 {
         self.0
+    }
+
+    /// The pid whose [`bits`](Self::bits) these are.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     fn node(self) -> u8 {

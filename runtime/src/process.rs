@@ -375,13 +375,15 @@ pub fn register(name: impl Into<Name>, pid: Pid) -> Result<(), RegisterError> {
 /// # Errors
 ///
 /// If nobody has it.
-pub fn unregister(name: impl Into<Name>) -> Result<Pid, UnregisterError> {
-    Node::current().unregister(name)
+pub fn unregister(name: impl AsRef<str>) -> Result<Pid, UnregisterError> {
+    let name = name.as_ref();
+    Node::on_current(|node| node.registry.unregister(name, &node.table))
 }
 
 /// Who has a name on the current node.
-pub fn whereis(name: impl Into<Name>) -> Option<Pid> {
-    Node::current().whereis(name)
+pub fn whereis(name: impl AsRef<str>) -> Option<Pid> {
+    let name = name.as_ref();
+    Node::on_current(|node| node.registry.whereis(name))
 }
 
 /// Sends a message by pid or name. See [`Node::send`].

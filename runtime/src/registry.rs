@@ -1,13 +1,13 @@
 //! The names of a node, by name. The other direction is in each process's
 //! header; a name changes hands under the lock of the process it belongs to.
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+mod index;
 
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::cell::{ENDING, Process};
 use crate::table::Table;
+use index::Index;
 
 /// Why a name was not given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,39 +43,43 @@ pub enum RegisterError {
 pub struct UnregisterError(pub Name);
 
 /// The names of a node.
-#[derive(Debug, Default)]
-pub(crate) struct Registry(DashMap<Name, Pid>);
+#[derive(Debug)]
+pub(crate) struct Registry(Index);
 
 impl Registry {
-    pub(crate) fn whereis(&self, name: &Name) -> Option<Pid> {
-        self.0.get(name).map(|entry| *entry)
+    pub(crate) fn new() -> Self {
+        Self(Index::new())
+    }
+
+    pub(crate) fn whereis(&self, name: impl AsRef<str>) -> Option<Pid> {
+        self.0.get(name.as_ref())
     }
 
     /// All names, in their own order, so that what is done with them does not
     /// depend on the table's.
     pub(crate) fn names(&self) -> Vec<Name> {
-        let mut names: Vec<Name> = self.0.iter().map(|entry| entry.key().clone()).collect();
+        let mut names: Vec<Name> = self.entries().into_iter().map(|(name, _)| name).collect();
         names.sort_unstable();
         names
     }
 
     /// All names and who has them.
-    #[cfg(feature = "sim")]
     pub(crate) fn entries(&self) -> Vec<(Name, Pid)> {
-        let entry = |entry: dashmap::mapref::multiple::RefMulti<'_, Name, Pid>| {
-            (entry.key().clone(), *entry.value())
-        };
-        self.0.iter().map(entry).collect()
+        self.0.entries()
     }
 
     /// Whether a process has a name.
     #[cfg(feature = "sim")]
     pub(crate) fn holds(&self, pid: Pid) -> bool {
-        self.0.iter().any(|entry| *entry.value() == pid)
+        self.entries().iter().any(|(_, holder)| *holder == pid)
     }
 
-    pub(crate) fn register(&self, name: &Name, process: &Process) -> Result<(), RegisterError> {
-        let pid = process.header().pid;
+    pub(crate) fn register(
+        &self,
+        name: impl Into<Name>,
+        process: &Process,
+    ) -> Result<(), RegisterError> {
+        let (name, pid) = (name.into(), process.header().pid);
         if name.as_str().is_empty() {
             return Err(RegisterError::EmptyName);
         }
@@ -86,36 +90,34 @@ impl Registry {
         if let Some(name) = identity.name.clone() {
             return Err(RegisterError::AlreadyNamed { pid, name });
         }
-        match self.0.entry(name.clone()) {
-            Entry::Occupied(entry) => {
-                let holder = *entry.get();
-                return Err(RegisterError::NameTaken {
-                    name: name.clone(),
-                    holder,
-                });
-            }
-            Entry::Vacant(entry) => drop(entry.insert(pid)),
+        if let Err(holder) = self.0.give(&name, pid) {
+            return Err(RegisterError::NameTaken { name, holder });
         }
-        identity.name = Some(name.clone());
+        identity.name = Some(name);
         Ok(())
     }
 
-    pub(crate) fn unregister(&self, name: &Name, table: &Table) -> Result<Pid, UnregisterError> {
-        let unknown = || UnregisterError(name.clone());
+    pub(crate) fn unregister(
+        &self,
+        name: impl AsRef<str>,
+        table: &Table,
+    ) -> Result<Pid, UnregisterError> {
+        let name = name.as_ref();
+        let unknown = || UnregisterError(name.into());
         let pid = self.whereis(name).ok_or_else(unknown)?;
         // Gone from the table: its end has released the name by now or does so.
         let process = table.get(pid).ok_or_else(unknown)?;
         let mut identity = process.header().identity.lock();
-        if identity.name.as_ref() != Some(name) {
-            return Err(unknown());
+        match &identity.name {
+            Some(held) if held.as_str() == name => self.remove(held, pid),
+            Some(_) | None => return Err(unknown()),
         }
-        self.remove(name, pid);
         identity.name = None;
         Ok(pid)
     }
 
     /// Frees a name, under the lock of the process that has it.
     pub(crate) fn remove(&self, name: &Name, holder: Pid) {
-        self.0.remove_if(name, |_, pid| *pid == holder);
+        self.0.free(name, holder);
     }
 }

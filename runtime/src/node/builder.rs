@@ -148,7 +148,7 @@ impl NodeBuilder {
         let keeps_time = matches!(self.clock, Clock::System);
         let node = Arc::new(NodeInner {
             table: Table::new(self.max_processes),
-            registry: Registry::default(),
+            registry: Registry::new(),
             timers: Timers::new(self.clock),
             scheduler,
             runtime: Some(handle.clone()),
@@ -184,7 +184,7 @@ impl Node {
         let (scheduler, _, _) = Scheduler::new(0);
         Self::from_inner(Arc::new(NodeInner {
             table: Table::new(Table::MAX),
-            registry: Registry::default(),
+            registry: Registry::new(),
             timers,
             scheduler,
             runtime: None,
