@@ -26,9 +26,11 @@ macro_rules! planted {
     };
 }
 
+mod answer;
 mod caught;
 mod clock;
 mod exit_reason;
+mod few;
 pub mod gen_server;
 mod mailbox;
 mod name;
@@ -37,6 +39,7 @@ mod panic_hook;
 mod pid;
 #[cfg(resurgam_planted)]
 pub mod planted;
+mod pool;
 mod process;
 mod process_ref;
 mod registry;
@@ -50,7 +53,7 @@ mod slot;
 mod spawn;
 mod sync;
 mod table;
-#[cfg(all(test, resurgam_loom))]
+#[cfg(test)]
 mod testing;
 mod thread;
 mod timer;

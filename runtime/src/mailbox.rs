@@ -3,58 +3,91 @@
 //!
 //! Messages lie in one queue, signals in another; each signal remembers how
 //! many messages were pushed before it, so that the one order of each pair of
-//! processes can be had back ([`Inbox`] does that). So a kill is found without
-//! reading through a million messages, and messages lie as their own type,
-//! with no box and no tag.
+//! processes can be had back ([`next_entry`] does that). So a kill is found
+//! without reading through a million messages, and messages lie as their own
+//! type, with no box and no tag.
 //!
-//! Everything that senders and the owner share stands behind one lock: the two
-//! queues and the [`RunState`]. A push decides under that lock whether to wake,
-//! and the owner decides under it whether to go idle, so no wake-up is lost.
+//! All that senders and the owner share stands behind one [`Lock`]: the queues
+//! and, in its flags, the [`RunState`]. A push decides under that lock whether
+//! to wake, and the owner decides under it whether to go idle, so no wake-up is
+//! lost. The flags also say whether anything has come, so that an owner whom
+//! nobody wrote need not take the lock.
+#![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use crate::reply::Owed;
+use crate::answer::Owed;
+use crate::pool::{Empty, Lazy};
+use crate::process::owner::LateWaiter;
 use crate::signal::{Notice, Signal};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Guard, Lock, UnsafeCell};
 
-/// The senders' end.
+/// The senders' end, for messages of one type.
+// The layout is fixed, so that the core is found whatever the messages are.
+#[repr(C)]
 pub(crate) struct Mailbox<M> {
-    queue: Mutex<Queue<M>>,
-    /// Whether `queue.signals` is not empty; a hint that spares the owner the
-    /// lock. Written under the lock.
-    signalled: AtomicBool,
-    /// The owner's end; no sender touches it.
-    pub(crate) inbox: Mutex<Inbox<M>>,
+    pub(crate) core: Core,
+    // Invariant: touched by whoever has the lock of `core`, and nobody else.
+    queue: UnsafeCell<VecDeque<M>>,
 }
 
-struct Queue<M> {
-    state: RunState,
-    attention: Attention,
-    messages: VecDeque<M>,
+// SAFETY: the queue is touched under the lock of `core` only, so sharing a
+// mailbox sends messages from thread to thread, one at a time.
+unsafe impl<M: Send> Sync for Mailbox<M> {}
+
+/// What of a mailbox does not depend on the type of its messages.
+pub(crate) struct Core(Lock<Shared>);
+
+/// What senders and the owner share.
+pub(crate) struct Shared {
     // Invariant: counts every message ever pushed.
-    pushed: u64,
+    pub(crate) pushed: u64,
     // Invariant: stamps do not decrease and are at most `pushed`.
-    signals: Vec<Stamped<Signal>>,
-    /// Replies that calls in `messages` wait for.
-    owed: Vec<Arc<dyn Owed>>,
+    pub(crate) signals: Vec<Stamped<Signal>>,
+    /// Replies that calls in the queue wait for.
+    pub(crate) owed: Lazy<Vec<Owed>>,
+    /// Those who wait for the end of a process whose mailbox is closed: they
+    /// are told after all who came in time, in their order (laws SIG-01,
+    /// SIG-17).
+    pub(crate) late: Lazy<Vec<LateWaiter>>,
+}
+
+impl<T: 'static> Empty for Vec<T> {
+    const EMPTY: &'static Self = &Vec::new();
+
+    fn empty() -> Self {
+        Self::new()
+    }
 }
 
 /// What the scheduler knows of a process.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u32)]
 enum RunState {
     /// Not in any run queue; something must wake it.
-    Idle,
+    Idle = 0,
     /// In a run queue, once.
-    Scheduled,
+    Scheduled = 1 << 4,
     /// Taking its turn.
-    Running,
+    Running = 2 << 4,
     /// Taking its turn, and woken meanwhile.
-    Notified,
+    Notified = 3 << 4,
     /// Ended. Nothing is taken in any more.
-    Closed,
+    Closed = 4 << 4,
 }
+
+/// Messages have come that the owner has not taken.
+const MAIL: u32 = 1 << 1;
+/// Signals have come that the owner has not taken.
+const SIGNALS: u32 = 1 << 2;
+/// Calls have come that the owner has not taken.
+const OWED: u32 = 1 << 8;
+/// The owner waits for messages too.
+const ATTENTIVE: u32 = 1 << 3;
+/// Everybody who waited for the end was told; who comes now is told at once.
+const TOLD: u32 = 1 << 7;
+/// The bits of the [`RunState`].
+const STATE: u32 = 7 << 4;
 
 /// What wakes an idle process.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -80,200 +113,282 @@ pub(crate) enum Wake {
     Already,
 }
 
-/// What was left in a mailbox when it was closed.
-pub(crate) struct Remains<M> {
-    pub(crate) messages: VecDeque<M>,
-    pub(crate) signals: Vec<Stamped<Signal>>,
-    pub(crate) owed: Vec<Arc<dyn Owed>>,
+/// In which state a process was when it was taken for its last turn.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Seized {
+    /// Nobody but its cell knew of it.
+    Idle,
+    /// A run queue has it still, for nothing.
+    Queued,
+}
+
+/// The lock of a mailbox, taken.
+pub(crate) struct Locked<'a>(Guard<'a, Shared>);
+
+impl Core {
+    fn new() -> Self {
+        Self(Lock::new(
+            RunState::Scheduled as u32,
+            Shared {
+                pushed: 0,
+                signals: Vec::new(),
+                owed: Lazy::default(),
+                late: Lazy::default(),
+            },
+        ))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked(self.0.lock())
+    }
+
+    /// Takes a signal in, or gives it back if the process has ended.
+    pub(crate) fn push_signal(&self, signal: Signal) -> Result<Wake, Signal> {
+        let mut locked = self.lock();
+        if locked.is_closed() {
+            drop(locked);
+            return Err(signal);
+        }
+        let position = locked.0.pushed;
+        locked.0.signals.push(Stamped {
+            position,
+            value: signal,
+        });
+        locked.0.flags |= SIGNALS;
+        if planted!(SignalDoesNotWake) && locked.state() == RunState::Idle as u32 {
+            return Ok(Wake::Already);
+        }
+        Ok(locked.wake())
+    }
+
+    /// Wakes the process for another reason than its mailbox.
+    pub(crate) fn notify(&self) -> Wake {
+        let mut locked = self.lock();
+        if locked.state() == RunState::Running as u32 {
+            locked.set_state(RunState::Notified);
+        }
+        locked.wake()
+    }
+
+    /// Whether signals wait to be taken. For the owner.
+    #[inline]
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.0.flags() & SIGNALS != 0
+    }
+
+    /// Whether anything waits to be taken. For the owner.
+    #[inline]
+    pub(crate) fn has_come(&self) -> bool {
+        self.0.flags() & (SIGNALS | MAIL) != 0
+    }
+
+    /// Begins a turn. For the scheduler, who took the process from a queue.
+    #[inline]
+    pub(crate) fn begin_turn(&self) -> Option<Locked<'_>> {
+        let mut locked = self.lock();
+        if locked.state() != RunState::Scheduled as u32 {
+            return None;
+        }
+        locked.set_state(RunState::Running);
+        Some(locked)
+    }
+
+    /// Takes the process for a last turn outside any run queue; `None` if
+    /// somebody else has it or has ended it.
+    pub(crate) fn seize(&self) -> Option<Seized> {
+        let mut locked = self.lock();
+        let seized = match locked.state() {
+            state if state == RunState::Idle as u32 => Seized::Idle,
+            state if state == RunState::Scheduled as u32 => Seized::Queued,
+            _ => return None,
+        };
+        locked.set_state(RunState::Running);
+        Some(seized)
+    }
+
+    /// Ends a turn; says whether the process has to be queued again.
+    #[inline]
+    pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
+        let mut locked = self.lock();
+        let flags = &mut locked.0.flags;
+        let unheard = match attention {
+            Attention::Signals => {
+                *flags &= !ATTENTIVE;
+                *flags & SIGNALS
+            }
+            Attention::Messages => {
+                *flags |= ATTENTIVE;
+                *flags & (SIGNALS | MAIL)
+            }
+        };
+        let notified = *flags & STATE == RunState::Notified as u32 && !planted!(WakeLostAtTurnEnd);
+        if notified || unheard != 0 {
+            locked.set_state(RunState::Scheduled);
+            return Wake::Schedule;
+        }
+        locked.set_state(RunState::Idle);
+        Wake::Already
+    }
+}
+
+impl Locked<'_> {
+    #[inline]
+    fn state(&self) -> u32 {
+        self.0.flags & STATE
+    }
+
+    #[inline]
+    fn set_state(&mut self, state: RunState) {
+        self.0.flags = self.0.flags & !STATE | state as u32;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state() == RunState::Closed as u32
+    }
+
+    pub(crate) fn shared(&mut self) -> &mut Shared {
+        &mut self.0
+    }
+
+    /// Whether there are messages in the queue.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.0.flags & MAIL != 0
+    }
+
+    #[inline]
+    pub(crate) fn has_owed(&self) -> bool {
+        self.0.flags & OWED != 0
+    }
+
+    #[inline]
+    pub(crate) fn has_signals(&self) -> bool {
+        self.0.flags & SIGNALS != 0
+    }
+
+    /// All that has come is being taken out.
+    #[inline]
+    pub(crate) fn nothing_new(&mut self) {
+        self.0.flags &= !(MAIL | SIGNALS | OWED);
+    }
+
+    /// Whether everybody who waited for the end was told.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.flags & TOLD != 0
+    }
+
+    pub(crate) fn all_told(&mut self) {
+        self.0.flags |= TOLD;
+    }
+
+    /// Wakes for something in the queue. A running owner looks into the queue
+    /// before it goes idle, so it need not be told.
+    #[inline]
+    fn wake(&mut self) -> Wake {
+        if self.state() == RunState::Idle as u32 {
+            self.set_state(RunState::Scheduled);
+            Wake::Schedule
+        } else {
+            Wake::Already
+        }
+    }
 }
 
 impl<M> Mailbox<M> {
     /// The mailbox of a process that is about to be scheduled.
     pub(crate) fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue {
-                state: RunState::Scheduled,
-                attention: Attention::Signals,
-                messages: VecDeque::new(),
-                pushed: 0,
-                signals: Vec::new(),
-                owed: Vec::new(),
-            }),
-            signalled: AtomicBool::new(false),
-            inbox: Mutex::new(Inbox::new()),
+            core: Core::new(),
+            queue: UnsafeCell::new(VecDeque::new()),
         }
     }
 
     /// Takes a message in, or gives it back if the process has ended.
+    #[inline]
     pub(crate) fn push(&self, message: M) -> Result<Wake, M> {
-        let mut queue = self.queue.lock();
-        if queue.state == RunState::Closed {
-            drop(queue);
+        let locked = self.core.lock();
+        if locked.is_closed() {
+            drop(locked);
             return Err(message);
         }
-        Ok(queue.push(message))
+        Ok(self.append(locked, message))
     }
 
     /// As `push`, and notes the reply that the message asks for, so that the
     /// death of this process is told to the caller.
-    pub(crate) fn push_call(&self, message: M, owed: Arc<dyn Owed>) -> Result<Wake, M> {
-        let mut queue = self.queue.lock();
-        if queue.state == RunState::Closed {
-            drop(queue);
-            return Err(message);
+    #[inline]
+    pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, (M, Owed)> {
+        let mut locked = self.core.lock();
+        if locked.is_closed() {
+            drop(locked);
+            return Err((message, owed));
         }
-        queue.owed.push(owed);
-        Ok(queue.push(message))
+        locked.0.owed.push(owed);
+        locked.0.flags |= OWED;
+        Ok(self.append(locked, message))
     }
 
-    /// Takes a signal in, or gives it back if the process has ended.
-    pub(crate) fn push_signal(&self, signal: Signal) -> Result<Wake, Signal> {
-        let mut queue = self.queue.lock();
-        if queue.state == RunState::Closed {
-            drop(queue);
-            return Err(signal);
-        }
-        let position = queue.pushed;
-        queue.signals.push(Stamped {
-            position,
-            value: signal,
+    #[inline]
+    fn append(&self, mut locked: Locked<'_>, message: M) -> Wake {
+        self.with_queue(&mut locked, |queue| {
+            if planted!(MailboxLifo) {
+                queue.push_front(message);
+            } else {
+                queue.push_back(message);
+            }
         });
-        // Release: pairs with the owner's Acquire in `is_signalled`; the lock
-        // orders the rest.
-        self.signalled.store(true, Ordering::Release);
-        if planted!(SignalDoesNotWake) && queue.state == RunState::Idle {
-            return Ok(Wake::Already);
-        }
-        Ok(queue.wake())
-    }
-
-    /// Wakes the process for another reason than its mailbox.
-    pub(crate) fn notify(&self) -> Wake {
-        self.queue.lock().notify()
-    }
-
-    /// Whether signals wait to be taken. For the owner.
-    pub(crate) fn is_signalled(&self) -> bool {
-        self.signalled.load(Ordering::Acquire)
-    }
-
-    /// Begins a turn. For the scheduler, who took the process from a queue.
-    pub(crate) fn begin_turn(&self) {
-        let mut queue = self.queue.lock();
-        debug_assert_eq!(
-            queue.state,
-            RunState::Scheduled,
-            "a turn without a place in a queue"
-        );
-        queue.state = RunState::Running;
-    }
-
-    /// Takes the process for a last turn outside any run queue; whether nobody
-    /// else has it or has ended it.
-    pub(crate) fn seize(&self) -> bool {
-        let mut queue = self.queue.lock();
-        let free = matches!(queue.state, RunState::Idle | RunState::Scheduled);
-        if free {
-            queue.state = RunState::Running;
-        }
-        free
-    }
-
-    /// Ends a turn; says whether the process has to be queued again.
-    pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
-        let mut queue = self.queue.lock();
-        queue.attention = attention;
-        let busy = queue.state == RunState::Notified && !planted!(WakeLostAtTurnEnd)
-            || !queue.signals.is_empty()
-            || (attention == Attention::Messages && !queue.messages.is_empty());
-        if busy {
-            queue.state = RunState::Scheduled;
-            return Wake::Schedule;
-        }
-        queue.state = RunState::Idle;
-        let spare = spare_buffer(&mut queue.messages);
-        drop(queue);
-        drop(spare);
-        Wake::Already
-    }
-
-    /// Moves all that has come into the owner's inbox; returns the signals.
-    pub(crate) fn take(
-        &self,
-        inbox: &mut Inbox<M>,
-        owed: &mut Vec<Arc<dyn Owed>>,
-    ) -> Vec<Stamped<Signal>> {
-        let mut queue = self.queue.lock();
-        if inbox.messages.is_empty() || planted!(InboxOverwritten) {
-            std::mem::swap(&mut inbox.messages, &mut queue.messages);
+        locked.0.pushed += 1;
+        locked.0.flags |= MAIL;
+        if locked.0.flags & ATTENTIVE != 0 && !planted!(MessageDoesNotWake) {
+            locked.wake()
         } else {
-            inbox.messages.append(&mut queue.messages);
+            Wake::Already
         }
-        owed.append(&mut queue.owed);
-        self.signalled.store(false, Ordering::Release);
-        std::mem::take(&mut queue.signals)
     }
 
-    /// How many messages have come that the owner has not taken yet.
-    pub(crate) fn len(&self) -> usize {
-        self.queue.lock().messages.len()
+    /// Moves the queue into the owner's inbox, under the lock of this mailbox's
+    /// core.
+    #[inline]
+    pub(crate) fn take(&self, locked: &mut Locked<'_>, inbox: &mut VecDeque<M>) {
+        self.with_queue(locked, |queue| {
+            if inbox.is_empty() || planted!(InboxOverwritten) {
+                std::mem::swap(inbox, queue);
+            } else {
+                inbox.append(queue);
+            }
+        });
     }
 
-    /// Takes nothing in from now on; what was left inside.
-    pub(crate) fn close(&self) -> Remains<M> {
-        let mut queue = self.queue.lock();
-        queue.state = RunState::Closed;
-        Remains {
-            messages: std::mem::take(&mut queue.messages),
-            signals: std::mem::take(&mut queue.signals),
-            owed: std::mem::take(&mut queue.owed),
-        }
+    /// Takes nothing in from now on; the messages that were left.
+    pub(crate) fn close(&self, locked: &mut Locked<'_>) -> VecDeque<M> {
+        locked.set_state(RunState::Closed);
+        locked.nothing_new();
+        self.with_queue(locked, std::mem::take)
+    }
+
+    /// Gives the queue's buffer back, if it is empty.
+    pub(crate) fn trim(&self, locked: &mut Locked<'_>) {
+        self.with_queue(locked, VecDeque::shrink_to_fit);
+    }
+
+    #[inline]
+    fn with_queue<R>(&self, locked: &mut Locked<'_>, act: impl FnOnce(&mut VecDeque<M>) -> R) -> R {
+        debug_assert!(self.core.is_lock(locked), "the lock is another mailbox's");
+        let mut queue = self.queue.get_mut();
+        // SAFETY: the lock is held, and it is this mailbox's: this is private
+        // to the module, and `take` and `close` are called by `cell.rs` and the
+        // tests with the lock of `self.core`.
+        let result = act(unsafe { queue.deref() });
+        queue.release();
+        result
     }
 }
 
-impl<M> Queue<M> {
-    fn push(&mut self, message: M) -> Wake {
-        if planted!(MailboxLifo) {
-            self.messages.push_front(message);
-        } else {
-            self.messages.push_back(message);
-        }
-        self.pushed += 1;
-        match self.attention {
-            Attention::Messages if planted!(MessageDoesNotWake) => Wake::Already,
-            Attention::Messages => self.wake(),
-            Attention::Signals => Wake::Already,
-        }
+impl Core {
+    fn is_lock(&self, locked: &Locked<'_>) -> bool {
+        locked.0.is_of(&self.0)
     }
-
-    /// Wakes for something in the queue. A running owner looks into the queue
-    /// before it goes idle, so it need not be told.
-    fn wake(&mut self) -> Wake {
-        match self.state {
-            RunState::Idle => {
-                self.state = RunState::Scheduled;
-                Wake::Schedule
-            }
-            RunState::Scheduled | RunState::Running | RunState::Notified | RunState::Closed => {
-                Wake::Already
-            }
-        }
-    }
-
-    /// Wakes for something the queue does not show.
-    fn notify(&mut self) -> Wake {
-        if self.state == RunState::Running {
-            self.state = RunState::Notified;
-        }
-        self.wake()
-    }
-}
-
-/// The owner's end: what was taken from the mailbox and not yet received.
-pub(crate) struct Inbox<M> {
-    messages: VecDeque<M>,
-    // Invariant: counts every message ever received.
-    received: u64,
 }
 
 /// An entry of an inbox.
@@ -282,49 +397,32 @@ pub(crate) enum Entry<M> {
     Notice(Notice),
 }
 
-impl<M> Inbox<M> {
-    pub(crate) fn new() -> Self {
-        Self {
-            messages: VecDeque::new(),
-            received: 0,
-        }
+/// The oldest entry of the inbox and the notices together. `received` counts
+/// the messages ever received.
+#[inline]
+pub(crate) fn next_entry<M>(
+    inbox: &mut VecDeque<M>,
+    received: &mut u64,
+    notices: &mut VecDeque<Stamped<Notice>>,
+) -> Option<Entry<M>> {
+    if notices
+        .front()
+        .is_some_and(|notice| notice.position <= *received || planted!(NoticesOvertake))
+    {
+        return notices
+            .pop_front()
+            .map(|notice| Entry::Notice(notice.value));
     }
-
-    /// The oldest entry of the inbox and the notices together.
-    pub(crate) fn next(&mut self, notices: &mut VecDeque<Stamped<Notice>>) -> Option<Entry<M>> {
-        if notices
-            .front()
-            .is_some_and(|notice| notice.position <= self.received || planted!(NoticesOvertake))
-        {
-            return notices
-                .pop_front()
-                .map(|notice| Entry::Notice(notice.value));
-        }
-        let message = self.messages.pop_front()?;
-        self.received += 1;
-        Some(Entry::Message(message))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// Gives a large empty buffer back. For an owner that goes idle.
-    pub(crate) fn shrink(&mut self) {
-        drop(spare_buffer(&mut self.messages));
-    }
-
-    /// All messages not received.
-    pub(crate) fn empty(&mut self) -> VecDeque<M> {
-        std::mem::take(&mut self.messages)
-    }
+    let message = inbox.pop_front()?;
+    *received += 1;
+    Some(Entry::Message(message))
 }
 
-/// The buffer, if it is empty and too large to be kept by an idle process.
-fn spare_buffer<M>(messages: &mut VecDeque<M>) -> Option<VecDeque<M>> {
+/// Whether a buffer that held so many messages is too large to be kept by an
+/// idle process.
+pub(crate) fn is_large<M>(messages: usize) -> bool {
     const KEEP_BYTES: usize = 1024;
-    let spare = messages.is_empty() && messages.capacity() * size_of::<M>() > KEEP_BYTES;
-    spare.then(|| std::mem::take(messages))
+    messages * size_of::<M>() > KEEP_BYTES
 }
 
 #[cfg(all(test, not(resurgam_loom)))]

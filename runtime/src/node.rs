@@ -11,11 +11,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
-use crate::mailbox::Mailbox;
 use crate::name::Name;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::ProcessOutput;
+use crate::process::cell::{AIMED_AT, Process, ProcessOutput};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::info::{self, ProcessInfo};
@@ -26,7 +25,7 @@ use crate::reply::stopped;
 use crate::scheduler::Scheduler;
 use crate::signal::{Cause, Exit, Signal};
 use crate::slot::Slot;
-use crate::spawn::{SpawnError, SpawnOptions};
+use crate::spawn::{Manner, SpawnError, SpawnOptions};
 use crate::table::Table;
 use crate::thread::ThreadContext;
 use crate::timer::{Action, Elapsed, Sleep, TimerRef, Timers};
@@ -236,7 +235,7 @@ impl Node {
         B: FnOnce(Context<M>) -> F + Send + 'static,
         F: Future<Output: ProcessOutput> + Send + 'static,
     {
-        Ok(self.spawn_options().spawn(body)?.process)
+        Ok(Manner::PLAIN.spawn(&self.inner, body)?.process)
     }
 
     /// Spawns a process on an OS thread of its own, for code that blocks. See
@@ -273,7 +272,7 @@ impl Node {
     ) -> Result<(), SendError<M>> {
         match dest.into() {
             Dest::Pid(pid) => match self.inner.table.get(pid) {
-                Some(process) => send_to(&process, message),
+                Some(process) => send_to(process, message),
                 None => Ok(()),
             },
             Dest::Name(name) => self.named(name).send(message),
@@ -291,7 +290,7 @@ impl Node {
         };
         NodeInner::deliver(&self.inner, from, pid, signal);
         if from == pid
-            && let Some(myself) = current::on(&self.inner, Arc::clone)
+            && let Some(myself) = current::on(&self.inner, Process::clone)
         {
             // Handled before the sender goes on (law SIG-15).
             body::drain(&myself);
@@ -357,6 +356,8 @@ impl Node {
 
     /// How many timers are armed, the ones inside time-outs included.
     pub fn timer_count(&self) -> usize {
+        // One that the asking process keeps for its next call does not count.
+        current::on(&self.inner, body::cancel_idle_alarm);
         self.inner.timers.len()
     }
 
@@ -400,7 +401,7 @@ impl Node {
         pid: Pid,
     ) -> impl Future<Output = Result<Option<ProcessInfo>, InfoError>> + Send + use<> {
         let answer = Arc::new(Slot::new());
-        let myself = current::on(&self.inner, Arc::clone);
+        let myself = current::on(&self.inner, Process::clone);
         match myself.filter(|process| process.header().pid == pid) {
             Some(myself) => {
                 let lives = body::checkpoint(&myself) == Checkpoint::GoOn;
@@ -470,8 +471,13 @@ impl Node {
                 }
             }
         });
+        let target = aim.and_then(|pid| self.inner.table.get(pid));
+        if let Some(target) = &target {
+            target.header().identity.lock().flags |= AIMED_AT;
+        }
         let timer = self.inner.timers.arm(at, aim, Action::Send(send));
-        if let Some(pid) = aim.filter(|pid| self.is_gone(*pid)) {
+        let gone = |_: &Pid| target.is_none_or(|target| target.header().is_ending());
+        if let Some(pid) = aim.filter(gone) {
             self.inner.timers.forget(pid);
         }
         timer
@@ -536,10 +542,7 @@ impl Node {
         if process.header().is_ending() {
             return None;
         }
-        process
-            .mailbox()
-            .is::<Mailbox<M>>()
-            .then(|| ProcessRef::new(process))
+        process.typed().ok().map(ProcessRef::new)
     }
 
     /// A typed reference to whoever has a name, resolved at each send.
@@ -566,12 +569,15 @@ impl Node {
     }
 
     fn deadline(&self, after: Duration) -> Instant {
-        // A duration that leaves the clock's range is as good as for ever
-        // (law TIMER-13).
-        const FOR_EVER: Duration = Duration::from_secs(1 << 32);
-        let now = self.now();
-        now.checked_add(after).unwrap_or(now + FOR_EVER)
+        later(self.now(), after)
     }
+}
+
+/// So much later. A duration that leaves the clock's range is as good as for
+/// ever (law TIMER-13).
+pub(crate) fn later(now: Instant, after: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+    now.checked_add(after).unwrap_or(now + FOR_EVER)
 }
 
 impl fmt::Debug for Node {
@@ -617,7 +623,7 @@ impl NodeInner {
         let older = |pid: &Pid| {
             self.table
                 .get(*pid)
-                .and_then(|process| process.header().parent)
+                .and_then(|process| process.header().parent())
         };
         std::iter::successors(parent, older).take(MOST).collect()
     }

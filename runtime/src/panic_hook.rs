@@ -12,6 +12,8 @@ use crate::process::current;
 thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
     static SILENT: Cell<bool> = const { Cell::new(false) };
+    /// Whether `PLACE` holds something.
+    static NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Puts the hook in front of the one that is there, once per program.
@@ -40,10 +42,14 @@ pub(crate) fn install() {
 fn note(place: Option<String>) {
     // Late in the life of a thread there is nowhere to note it.
     let _ = PLACE.try_with(|noted| noted.replace(place));
+    NOTED.set(true);
 }
 
 /// Where this thread's last panic in a process was.
 pub(crate) fn take_place() -> Option<String> {
+    if !NOTED.replace(false) {
+        return None;
+    }
     PLACE.try_with(RefCell::take).ok().flatten()
 }
 

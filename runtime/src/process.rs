@@ -1,6 +1,7 @@
 //! Processes, and what the one that runs can do: the functions of this module
 //! act for the process that calls them, however deep in library code.
 
+pub(crate) mod alarm;
 pub(crate) mod body;
 pub(crate) mod cell;
 pub(crate) mod context;
@@ -12,7 +13,6 @@ pub(crate) mod links;
 pub(crate) mod owner;
 pub(crate) mod reaction;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
@@ -146,7 +146,7 @@ pub fn link(pid: Pid) {
     // An unlink of the other end that has come ends the link there was, and a
     // new one is asked for (law LINK-14).
     body::drain(&process);
-    let send = header.owner.lock().links.link(pid);
+    let send = process.owner().bonds.links.link(pid);
     deliver_link(&process, pid, send);
 }
 
@@ -162,14 +162,14 @@ pub fn link(pid: Pid) {
 pub fn unlink(pid: Pid) {
     let process = current::expect("unlink");
     let send = {
-        let mut owner = process.header().owner.lock();
+        let mut owner = process.owner();
         let number = owner.number();
-        owner.links.unlink(pid, number)
+        owner.bonds.links.unlink(pid, number)
     };
     deliver_link(&process, pid, send);
 }
 
-fn deliver_link(process: &Arc<dyn Process>, other: Pid, send: LinkSend) {
+fn deliver_link(process: &Process, other: Pid, send: LinkSend) {
     let header = process.header();
     let from = header.pid;
     let signal = match send {
@@ -199,14 +199,15 @@ pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
 }
 
 /// Takes the first notice of a kind out of the mailbox.
-fn flush(process: &Arc<dyn Process>, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> {
+fn flush(process: &Process, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> {
     body::drain(process);
-    let mut owner = process.header().owner.lock();
+    let mut owner = process.owner();
     let at = owner
+        .rare
         .notices
         .iter()
         .position(|notice| wanted(&notice.value))?;
-    owner.notices.remove(at).map(|notice| notice.value)
+    owner.rare.notices.remove(at).map(|notice| notice.value)
 }
 
 /// Monitors a process, by pid or by the name it has now: when it ends, a
@@ -248,12 +249,12 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
         ),
     };
     let reference = {
-        let mut owner = header.owner.lock();
+        let mut owner = process.owner();
         let reference = MonitorRef::new(header.pid, owner.number());
         if target == header.pid {
             return reference;
         }
-        owner.monitors.insert(reference, target);
+        owner.rare.monitors.insert(reference, target);
         reference
     };
     observe!(header.node, |world| world.monitored(reference, target));
@@ -286,9 +287,9 @@ pub fn demonitor(reference: MonitorRef) -> bool {
     let process = current::expect("demonitor");
     let header = process.header();
     if planted!(DemonitoredFires) {
-        return header.owner.lock().monitors.contains_key(&reference);
+        return process.owner().rare.monitors.get(&reference).is_some();
     }
-    let Some(target) = header.owner.lock().monitors.remove(&reference) else {
+    let Some(target) = process.owner().rare.monitors.remove(&reference) else {
         return false;
     };
     observe!(header.node, |world| world.demonitored(reference));
@@ -332,7 +333,7 @@ pub fn trap_exit(trap: bool) -> bool {
     } else {
         ExitMode::Fatal
     };
-    let before = std::mem::replace(&mut process.header().owner.lock().exit_mode, mode);
+    let before = std::mem::replace(&mut process.owner().exit_mode, mode);
     before == ExitMode::Trapped
 }
 
@@ -344,7 +345,7 @@ pub fn trap_exit(trap: bool) -> bool {
 #[track_caller]
 pub fn set_label(label: impl Into<String>) {
     let label: String = label.into();
-    current::expect("set_label").header().owner.lock().label = Some(label.into());
+    current::expect("set_label").header().identity.lock().label = Some(Box::new(label.into()));
 }
 
 /// Sends an exit signal. See [`Node::exit`].

@@ -1,19 +1,21 @@
 //! [`ProcessRef`]: a typed reference to a process, or to whoever has a name.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::answer::Owed;
 use crate::exit_reason::ExitReason;
-use crate::mailbox::{Mailbox, Wake};
+use crate::mailbox::Wake;
 use crate::name::Name;
 use crate::node::seam::{Load, observe};
 use crate::node::{Node, NodeInner};
 use crate::pid::Pid;
-use crate::process::cell::Process;
+use crate::process::cell::{Process, Typed};
 use crate::process::exit;
 use crate::process::join::Join;
 use crate::process::owner::LateWaiter;
-use crate::reply::{self, Call, Of, Owed, Reply, Unanswered};
+use crate::reply::{Call, CallError, Reply};
 
 /// A typed reference to a process, cheap to clone.
 ///
@@ -40,13 +42,11 @@ use crate::reply::{self, Call, Of, Owed, Reply, Unanswered};
 /// # }
 /// ```
 pub struct ProcessRef<M> {
-    target: Target,
-    messages: Of<M>,
+    target: Target<M>,
 }
 
-#[derive(Clone)]
-enum Target {
-    Process(Arc<dyn Process>),
+enum Target<M> {
+    Process(Typed<M>),
     Name(Arc<NodeInner>, Name),
 }
 
@@ -102,17 +102,15 @@ impl<M> fmt::Debug for SendError<M> {
 }
 
 impl<M: Send + 'static> ProcessRef<M> {
-    pub(crate) fn new(process: Arc<dyn Process>) -> Self {
+    pub(crate) fn new(process: Typed<M>) -> Self {
         Self {
             target: Target::Process(process),
-            messages: Of::default(),
         }
     }
 
     pub(crate) fn by_name(node: Arc<NodeInner>, name: Name) -> Self {
         Self {
             target: Target::Name(node, name),
-            messages: Of::default(),
         }
     }
 
@@ -145,17 +143,21 @@ impl<M: Send + 'static> ProcessRef<M> {
     ///
     /// If nobody has the name, or the process takes messages of another type;
     /// the message is in the error.
+    #[inline]
     pub fn send(&self, message: M) -> Result<(), SendError<M>> {
-        let Some(process) = self.resolve() else {
-            return match &self.target {
-                Target::Process(_) => Ok(()),
-                Target::Name(_, name) => Err(SendError::Unregistered {
+        match &self.target {
+            Target::Process(process) => {
+                send_typed(process, message);
+                Ok(())
+            }
+            Target::Name(_, name) => match self.resolve() {
+                Some(process) => send_to(process, message),
+                None => Err(SendError::Unregistered {
                     name: name.clone(),
                     message,
                 }),
-            };
-        };
-        send_to(&process, message)
+            },
+        }
     }
 
     /// Calls a server: sends what `request` makes of the way back, and waits
@@ -195,10 +197,17 @@ impl<M: Send + 'static> ProcessRef<M> {
         }
     }
 
-    /// The process meant now.
-    pub(crate) fn resolve(&self) -> Option<Arc<dyn Process>> {
+    pub(crate) fn node(&self) -> &Arc<NodeInner> {
         match &self.target {
-            Target::Process(process) => Some(Arc::clone(process)),
+            Target::Process(process) => &process.header().node,
+            Target::Name(node, _) => node,
+        }
+    }
+
+    /// The process meant now.
+    pub(crate) fn resolve(&self) -> Option<Process> {
+        match &self.target {
+            Target::Process(process) => Some(Process::clone(process)),
             Target::Name(node, name) => node
                 .registry
                 .whereis(name)
@@ -206,76 +215,99 @@ impl<M: Send + 'static> ProcessRef<M> {
         }
     }
 
-    /// Pushes a message together with the reply it asks for, which is refused
-    /// if the message is.
-    pub(crate) fn push_call(
-        &self,
-        process: &Arc<dyn Process>,
-        caller: Pid,
-        message: M,
-        owed: Arc<dyn Owed>,
-    ) {
-        let header = process.header();
-        let request = Request(message, owed);
-        header.node.transmit(
-            caller,
-            header.pid,
-            process,
-            request,
-            |process, Request(message, owed)| {
-                let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
-                    let why = Unanswered::WrongType {
-                        expected: process.message_type(),
-                        offered: std::any::type_name::<M>(),
-                    };
-                    reply::refuse(process, &owed, why);
-                    return;
-                };
-                let pushed = mailbox.push_call(message, Arc::clone(&owed));
-                if let Err(message) = scheduled(process, pushed) {
-                    let message = Box::new(message);
-                    let late = LateWaiter::Call {
-                        reply: owed,
-                        message,
-                    };
-                    exit::tell_when_links_are(process, late);
-                }
-            },
-        );
+    /// The process meant now, if its messages are of this type.
+    #[inline]
+    pub(crate) fn resolve_typed(&self) -> Result<Cow<'_, M>, CallError> {
+        if let Target::Process(process) = &self.target {
+            return Ok(Cow::Borrowed(process));
+        }
+        let process = self
+            .resolve()
+            .ok_or(CallError::Down(ExitReason::NoProcess))?;
+        match process.typed() {
+            Ok(process) => Ok(Cow::Owned(process)),
+            Err(process) => Err(CallError::WrongType {
+                expected: process.message_type(),
+                offered: std::any::type_name::<M>(),
+            }),
+        }
     }
 }
 
-/// Sends to a process that may take messages of another type.
-pub(crate) fn send_to<M: Send + 'static>(
-    process: &Arc<dyn Process>,
-    message: M,
-) -> Result<(), SendError<M>> {
-    let header = process.header();
-    let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() else {
-        let expected = process.message_type();
-        return Err(SendError::WrongType {
-            pid: header.pid,
-            expected,
-            message,
-        });
-    };
-    #[cfg(feature = "sim")]
-    if header.node.world.is_some() {
-        header.node.transmit_from_here(
-            header.pid,
-            process,
-            Cast(message),
-            |process, Cast(message)| {
-                if let Some(mailbox) = process.mailbox().downcast_ref::<Mailbox<M>>() {
-                    drop(scheduled(process, mailbox.push(message)));
-                }
-            },
-        );
-        return Ok(());
+/// A process that a reference holds, or that was looked up.
+pub(crate) enum Cow<'a, M> {
+    Borrowed(&'a Typed<M>),
+    Owned(Typed<M>),
+}
+
+impl<M> Deref for Cow<'_, M> {
+    type Target = Typed<M>;
+
+    #[inline]
+    fn deref(&self) -> &Typed<M> {
+        match self {
+            Self::Borrowed(process) => process,
+            Self::Owned(process) => process,
+        }
     }
-    // Dropped here if the process has ended (law SIG-07).
-    drop(scheduled(process, mailbox.push(message)));
-    Ok(())
+}
+
+/// Pushes a message together with the reply it asks for, which is refused if
+/// the message is.
+pub(crate) fn push_call<M: Send + 'static>(
+    process: &Typed<M>,
+    caller: Pid,
+    message: M,
+    owed: Owed,
+) {
+    let header = process.header();
+    let request = Request(message, owed);
+    header.node.transmit(
+        caller,
+        header.pid,
+        process,
+        request,
+        |process, Request(message, owed)| {
+            let pushed = process.mailbox().push_call(message, owed);
+            if let Err((message, reply)) = scheduled(process, pushed) {
+                let message = Box::new(message);
+                exit::tell_when_links_are(process, LateWaiter::Call { reply, message });
+            }
+        },
+    );
+}
+
+/// Sends to a process that may take messages of another type.
+pub(crate) fn send_to<M: Send + 'static>(process: Process, message: M) -> Result<(), SendError<M>> {
+    match process.typed() {
+        Ok(process) => {
+            send_typed(&process, message);
+            Ok(())
+        }
+        Err(process) => Err(SendError::WrongType {
+            pid: process.header().pid,
+            expected: process.message_type(),
+            message,
+        }),
+    }
+}
+
+/// Sends a message; to a process that has ended it is dropped (law SIG-07).
+#[inline]
+fn send_typed<M: Send + 'static>(process: &Typed<M>, message: M) {
+    #[cfg(feature = "sim")]
+    {
+        let header = process.header();
+        if header.node.is_simulated() {
+            let arrive = |process: &Typed<M>, Cast(message)| {
+                drop(scheduled(process, process.mailbox().push(message)));
+            };
+            return header
+                .node
+                .transmit_from_here(header.pid, process, Cast(message), arrive);
+        }
+    }
+    drop(scheduled(process, process.mailbox().push(message)));
 }
 
 /// A message on its way.
@@ -290,7 +322,7 @@ impl<M: Send + 'static> Load for Cast<M> {
 }
 
 /// A call on its way, with what its caller waits at.
-struct Request<M>(M, Arc<dyn Owed>);
+struct Request<M>(M, Owed);
 
 impl<M: Send + 'static> Load for Request<M> {
     #[cfg(feature = "sim")]
@@ -300,22 +332,24 @@ impl<M: Send + 'static> Load for Request<M> {
 }
 
 /// Schedules the process if a push woke it.
-fn scheduled<M>(process: &Arc<dyn Process>, push: Result<Wake, M>) -> Result<(), M> {
+#[inline]
+fn scheduled<E>(process: &Process, push: Result<Wake, E>) -> Result<(), E> {
     let wake = push?;
     observe!(process.header().node, |world| world
         .arrived(process.header().pid));
     if wake == Wake::Schedule {
-        process.header().node.schedule(Arc::clone(process));
+        process.schedule();
     }
     Ok(())
 }
 
 impl<M> Clone for ProcessRef<M> {
     fn clone(&self) -> Self {
-        Self {
-            target: self.target.clone(),
-            messages: Of::default(),
-        }
+        let target = match &self.target {
+            Target::Process(process) => Target::Process(process.clone()),
+            Target::Name(node, name) => Target::Name(Arc::clone(node), name.clone()),
+        };
+        Self { target }
     }
 }
 

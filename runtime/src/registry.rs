@@ -3,11 +3,9 @@
 
 mod index;
 
-use std::sync::Arc;
-
 use crate::name::Name;
 use crate::pid::Pid;
-use crate::process::cell::{Process, Registration};
+use crate::process::cell::{ENDING, Process};
 use crate::table::Table;
 use index::Index;
 
@@ -79,27 +77,23 @@ impl Registry {
     pub(crate) fn register(
         &self,
         name: impl Into<Name>,
-        process: &Arc<dyn Process>,
+        process: &Process,
     ) -> Result<(), RegisterError> {
         let (name, pid) = (name.into(), process.header().pid);
         if name.as_str().is_empty() {
             return Err(RegisterError::EmptyName);
         }
-        let mut registration = process.header().registration.lock();
-        match &*registration {
-            Registration::Closed => return Err(RegisterError::NoProcess(pid)),
-            Registration::Named(name) => {
-                return Err(RegisterError::AlreadyNamed {
-                    pid,
-                    name: name.clone(),
-                });
-            }
-            Registration::Free => {}
+        let mut identity = process.header().identity.lock();
+        if identity.flags & ENDING != 0 {
+            return Err(RegisterError::NoProcess(pid));
+        }
+        if let Some(name) = identity.name.clone() {
+            return Err(RegisterError::AlreadyNamed { pid, name });
         }
         if let Err(holder) = self.0.give(&name, pid) {
             return Err(RegisterError::NameTaken { name, holder });
         }
-        *registration = Registration::Named(name);
+        identity.name = Some(name);
         Ok(())
     }
 
@@ -113,14 +107,12 @@ impl Registry {
         let pid = self.whereis(name).ok_or_else(unknown)?;
         // Gone from the table: its end has released the name by now or does so.
         let process = table.get(pid).ok_or_else(unknown)?;
-        let mut registration = process.header().registration.lock();
-        match &*registration {
-            Registration::Named(held) if held.as_str() == name => self.remove(held, pid),
-            Registration::Named(_) | Registration::Free | Registration::Closed => {
-                return Err(unknown());
-            }
+        let mut identity = process.header().identity.lock();
+        match &identity.name {
+            Some(held) if held.as_str() == name => self.remove(held, pid),
+            Some(_) | None => return Err(unknown()),
         }
-        *registration = Registration::Free;
+        identity.name = None;
         Ok(pid)
     }
 

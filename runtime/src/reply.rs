@@ -1,26 +1,26 @@
 //! Calls: a request that carries its own way back.
 //!
-//! The reply is a [`Slot`] that the caller waits at. The server's cell keeps a
-//! list of the slots it owes, so that its death reaches every caller wherever
-//! the [`Reply`] is by then (law GS-24), without a monitor per call.
+//! The caller waits at an [`answer`]. The server keeps a list of the answers it
+//! owes, so that its death reaches every caller wherever the [`Reply`] is by
+//! then (law GS-24), without a monitor per call.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::answer::{Debt, Owed, Replier, Unanswered, Unsent, Waiter, answer};
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
-use crate::node::Node;
 use crate::node::seam::{Load, observe};
+use crate::node::{NodeInner, later};
 use crate::pid::Pid;
+use crate::process::alarm::{Deadline, Time};
 use crate::process::body::{self, Checkpoint};
 use crate::process::cell::Process;
 use crate::process::current;
-use crate::process_ref::ProcessRef;
-use crate::slot::Slot;
+use crate::process_ref::{ProcessRef, push_call};
 use crate::timer::Sleep;
 
 /// Why a call brought no reply.
@@ -50,93 +50,55 @@ pub enum CallError {
     TimedOut,
 }
 
-/// Why a reply will not come.
-#[derive(Clone, Debug)]
-pub(crate) enum Unanswered {
-    /// The server ended.
-    Down(ExitReason),
-    /// The [`Reply`] was dropped.
-    Dropped,
-    /// The server takes messages of another type.
-    WrongType {
-        expected: &'static str,
-        offered: &'static str,
-    },
-}
-
-/// A reply that somebody waits for, whatever its type.
-pub(crate) trait Owed: Send + Sync {
-    /// Who waits.
-    fn caller(&self) -> Pid;
-    /// Tells the caller that no reply will come; nothing happens if one came.
-    fn refuse(&self, why: Unanswered);
-    /// Whether the caller still waits.
-    fn is_open(&self) -> bool;
-}
-
-/// Where a caller waits for its reply.
-pub(crate) struct Answer<T> {
-    pub(crate) slot: Slot<Result<T, CallError>>,
-    caller: Pid,
-}
-
-impl<T> Answer<T> {
-    pub(crate) fn new(caller: Pid) -> Self {
-        let slot = Slot::new();
-        Self { slot, caller }
-    }
-}
-
-impl<T: Send> Owed for Answer<T> {
-    fn caller(&self) -> Pid {
-        self.caller
-    }
-
-    fn refuse(&self, why: Unanswered) {
-        self.slot.settle(Err(match why {
-            Unanswered::Down(reason) => CallError::Down(reason),
-            Unanswered::Dropped => CallError::NoReply,
-            Unanswered::WrongType { expected, offered } => {
-                CallError::WrongType { expected, offered }
-            }
-        }));
-    }
-
-    fn is_open(&self) -> bool {
-        self.slot.is_open()
-    }
-}
-
-/// Tells a caller, from the server, that no reply will come.
-pub(crate) fn refuse(server: &Arc<dyn Process>, reply: &Arc<dyn Owed>, why: Unanswered) {
+/// Tells a caller, from the server, that its reply will not come.
+pub(crate) fn refuse(server: &Process, reply: Unsent, why: Unanswered) {
     let header = server.header();
-    let caller = reply.caller();
-    header
-        .node
-        .transmit(header.pid, caller, reply, why, |reply, why| {
+    let (caller, refusal) = (reply.caller(), Refusal(reply, why));
+    header.node.transmit(
+        header.pid,
+        caller,
+        &(),
+        refusal,
+        |(), Refusal(reply, why)| {
             reply.refuse(why);
-        });
+        },
+    );
+}
+
+/// Tells a caller, from the server that is in debt, that no reply will come.
+pub(crate) fn fail(server: &Process, owed: Owed, why: Unanswered) {
+    let header = server.header();
+    let (caller, failure) = (owed.caller(), Failure(owed, why));
+    header.node.transmit(
+        header.pid,
+        caller,
+        &(),
+        failure,
+        |(), Failure(owed, why)| {
+            owed.refuse(why);
+        },
+    );
 }
 
 /// Tells a caller that its server was not there. The request holds the way
 /// back, which must not speak first: it is dropped after that.
-pub(crate) fn refuse_unheard(
-    server: &Arc<dyn Process>,
-    reply: &Arc<dyn Owed>,
-    request: Box<dyn Send>,
-) {
+pub(crate) fn fail_unheard(server: &Process, owed: Owed, request: Box<dyn Send>) {
     let header = server.header();
-    let (caller, unheard) = (reply.caller(), Unheard(request));
-    header
-        .node
-        .transmit(header.pid, caller, reply, unheard, |reply, unheard| {
-            reply.refuse(Unanswered::Down(ExitReason::NoProcess));
-            drop_caught(unheard.0);
-        });
+    let (caller, unheard) = (owed.caller(), Unheard(owed, request));
+    header.node.transmit(
+        header.pid,
+        caller,
+        &(),
+        unheard,
+        |(), Unheard(owed, request)| {
+            owed.refuse(Unanswered::Down(ExitReason::NoProcess));
+            drop_caught(request);
+        },
+    );
 }
 
-/// A request that nobody took.
-struct Unheard(Box<dyn Send>);
+/// A request that nobody took, and who is in debt for it.
+struct Unheard(Owed, Box<dyn Send>);
 
 impl Load for Unheard {
     #[cfg(feature = "sim")]
@@ -145,18 +107,32 @@ impl Load for Unheard {
     }
 }
 
-impl Load for Unanswered {
+/// A reply that will not come, and why.
+struct Refusal(Unsent, Unanswered);
+
+impl Load for Refusal {
     #[cfg(feature = "sim")]
     fn describe(&self) -> String {
-        format!("no reply: {self:?}")
+        format!("no reply: {:?}", self.1)
     }
 }
 
-/// What a server replies.
-struct Value<T>(T);
+/// A debt that will not be paid, and why.
+struct Failure(Owed, Unanswered);
 
-impl<T: Send + 'static> Load for Value<T> {
+impl Load for Failure {
     #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        format!("no reply: {:?}", self.1)
+    }
+}
+
+/// What a server replies, and how it goes back.
+#[cfg(feature = "sim")]
+struct Value<T>(Replier<T>, T);
+
+#[cfg(feature = "sim")]
+impl<T: Send + 'static> Load for Value<T> {
     fn describe(&self) -> String {
         format!("reply {}", std::any::type_name::<T>())
     }
@@ -191,53 +167,115 @@ impl<T: Send + 'static> Load for Value<T> {
 #[must_use = "a reply that is dropped unanswered is an error for the caller"]
 pub struct Reply<T: Send + 'static> {
     /// Taken when the reply was sent.
-    answer: Option<Arc<Answer<T>>>,
-    server: Arc<dyn Process>,
+    answer: Option<Replier<T>>,
+    server: Server,
+}
+
+/// The server that was called, to be recognised, not to be held.
+struct Server {
+    pid: Pid,
+    address: usize,
+    /// Only a simulation carries replies.
+    #[cfg(feature = "sim")]
+    node: Arc<NodeInner>,
+}
+
+impl Server {
+    fn new(process: &Process) -> Self {
+        Self {
+            pid: process.header().pid,
+            address: process.as_raw().addr().get(),
+            #[cfg(feature = "sim")]
+            node: Arc::clone(&process.header().node),
+        }
+    }
+
+    /// Looks at the server, if it is the current process.
+    #[inline]
+    fn if_current<R>(&self, look: impl FnOnce(&Process) -> R) -> Option<R> {
+        // Another process at the same address has another pid.
+        let is_it = |process: &Process| {
+            process.as_raw().addr().get() == self.address && process.header().pid == self.pid
+        };
+        current::with(|process| is_it(process).then(|| look(process))).flatten()
+    }
 }
 
 impl<T: Send + 'static> Reply<T> {
     /// Answers the call. A caller that has given up gets nothing (law GS-32).
+    #[inline]
     pub fn send(mut self, value: T) {
-        if let Some(answer) = self.answer.take() {
-            self.server.header().node.transmit_from_here(
-                answer.caller,
-                &answer,
-                Value(value),
-                |answer, Value(value)| answer.slot.settle(Ok(value)),
-            );
+        let Some(answer) = self.answer.take() else {
+            return;
+        };
+        #[cfg(feature = "sim")]
+        if self.server.node.is_simulated() {
+            let (caller, value) = (answer.caller(), Value(answer, value));
+            let arrive = |(): &(), Value(answer, value): Value<T>| {
+                answer.put(Ok(value), Debt::Kept);
+            };
+            return self
+                .server
+                .node
+                .transmit_from_here(caller, &(), value, arrive);
         }
+        answer.put_paying(value, &self.server);
     }
 
     /// Whether nobody waits for this reply any more.
     pub fn is_closed(&self) -> bool {
-        !self.answer.as_ref().is_some_and(|answer| answer.is_open())
+        !self.answer.as_ref().is_some_and(Replier::is_open)
+    }
+}
+
+impl<T: Send> Replier<T> {
+    /// Leaves the answer, and pays the debt with it if that is the oldest one
+    /// of the server, and this is the server.
+    #[inline]
+    fn put_paying(self, value: T, server: &Server) {
+        let owed = server.if_current(|process| {
+            let mut owner = process.owner();
+            match owner.rare.owed.front() {
+                Some(oldest) if self.is_for(oldest) => owner.rare.owed.pop_front(),
+                Some(_) | None => None,
+            }
+        });
+        self.put(Ok(value), owed.flatten().map_or(Debt::Kept, Debt::Paid));
     }
 }
 
 impl<T: Send + 'static> Drop for Reply<T> {
     fn drop(&mut self) {
-        let Some(answer) = self.answer.take().filter(|_| !planted!(DroppedReplyUntold)) else {
+        let Some(answer) = self.answer.take() else {
             return;
         };
+        if planted!(DroppedReplyUntold) {
+            drop(answer);
+            return;
+        }
+        let mut unsent = Some(answer.erase());
         // In the server itself it is not yet clear whether it dropped the
         // reply and lives on or is on its way down: the end of the turn knows.
-        if current::is(&self.server) {
-            self.server.header().owner.lock().unanswered.push(answer);
-        } else {
-            self.server.header().node.transmit_from_here(
-                answer.caller,
-                &answer,
-                Unanswered::Dropped,
-                |answer, why| answer.refuse(why),
-            );
+        self.server
+            .if_current(|process| process.owner().rare.unanswered.extend(unsent.take()));
+        let Some(unsent) = unsent else { return };
+        #[cfg(feature = "sim")]
+        if self.server.node.is_simulated() {
+            let (caller, refusal) = (unsent.caller(), Refusal(unsent, Unanswered::Dropped));
+            let arrive = |(): &(), Refusal(unsent, why): Refusal| unsent.refuse(why);
+            return self
+                .server
+                .node
+                .transmit_from_here(caller, &(), refusal, arrive);
         }
+        unsent.refuse(Unanswered::Dropped);
     }
 }
 
 impl<T: Send + 'static> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
-            .field("caller", &self.answer.as_ref().map(|answer| answer.caller))
+            .field("caller", &self.answer.as_ref().map(Replier::caller))
             .finish()
     }
 }
@@ -264,11 +302,63 @@ pub struct Call<M: Send + 'static, T: Send + 'static, F> {
 
 enum State<T: Send + 'static, F> {
     Unsent(F),
-    Waiting {
-        answer: Arc<Answer<T>>,
-        deadline: Option<Sleep>,
-    },
+    Waiting { answer: Waiter<T>, limit: Limit },
     Over,
+}
+
+/// How long a call waits.
+enum Limit {
+    ForEver,
+    /// In a process that polls it by its own waker.
+    Process(Deadline),
+    Elsewhere(Sleep),
+}
+
+impl Limit {
+    /// A limit for a call that is polled like this.
+    fn new(node: &Arc<NodeInner>, timeout: Option<Duration>, cx: &Context<'_>) -> Self {
+        let Some(timeout) = timeout else {
+            return Self::ForEver;
+        };
+        let now = node.timers.now();
+        let at = later(now, timeout);
+        if timeout.is_zero() {
+            return Self::Elsewhere(Sleep::until(Arc::clone(&node.timers), at));
+        }
+        at_home(cx, |process| Deadline::new(process, now, at)).map_or_else(
+            || Self::Elsewhere(Sleep::until(Arc::clone(&node.timers), at)),
+            Self::Process,
+        )
+    }
+
+    /// Whether the time is up; if not, whoever polls is woken when it is.
+    fn poll(&mut self, node: &Arc<NodeInner>, cx: &mut Context<'_>) -> Time {
+        if let Self::Process(deadline) = self {
+            if let Some(time) = at_home(cx, |process| deadline.look(process)).flatten() {
+                return time;
+            }
+            // It is polled by another waker by now.
+            *self = Self::Elsewhere(Sleep::until(Arc::clone(&node.timers), deadline.at()));
+        }
+        match self {
+            Self::ForEver => Time::Left,
+            Self::Process(_) => unreachable!("was just replaced"),
+            Self::Elsewhere(sleep) => match Pin::new(sleep).poll(cx) {
+                Poll::Ready(()) => Time::Up,
+                Poll::Pending => Time::Left,
+            },
+        }
+    }
+}
+
+/// Looks at the current process, if it polls by its own waker.
+#[inline]
+fn at_home<R>(cx: &Context<'_>, look: impl FnOnce(&Process) -> R) -> Option<R> {
+    current::with(|process| {
+        let own = current::has_waker(process.as_raw(), cx.waker());
+        own.then(|| look(process))
+    })
+    .flatten()
 }
 
 impl<M: Send + 'static, T: Send + 'static, F> Unpin for Call<M, T, F> {}
@@ -302,28 +392,29 @@ where
         self
     }
 
-    fn send(&mut self, request: F) -> Result<(), CallError> {
-        let server = self
-            .server
-            .resolve()
-            .ok_or(CallError::Down(ExitReason::NoProcess))?;
+    fn send(&mut self, request: F, cx: &Context<'_>) -> Result<(), CallError> {
+        let server = self.server.resolve_typed()?;
         if current::is(&server) {
             return Err(CallError::CallingSelf);
         }
-        let caller = server.header().node.sender();
-        let answer = Arc::new(Answer::new(caller));
-        let reply = Reply {
-            answer: Some(Arc::clone(&answer)),
-            server: Arc::clone(&server),
+        let header = server.header();
+        let home = current::on(&header.node, |process| {
+            let is_own = current::has_waker(process.as_raw(), cx.waker());
+            (process.header().pid, is_own.then(|| process.clone()))
+        });
+        let (caller, home) = home.unwrap_or((Pid::OUTSIDE, None));
+        let (waiter, replier, owed) = answer(caller, home);
+        let message = request(Reply {
+            answer: Some(replier),
+            server: Server::new(&server),
+        });
+        observe!(header.node, |world| world.called(header.pid, &owed));
+        push_call(&server, caller, message, owed);
+        let limit = Limit::new(&header.node, self.timeout, cx);
+        self.state = State::Waiting {
+            answer: waiter,
+            limit,
         };
-        let message = request(reply);
-        let owed = Arc::clone(&answer) as Arc<dyn Owed>;
-        observe!(server.header().node, |world| world
-            .called(server.header().pid, &owed));
-        self.server.push_call(&server, caller, message, owed);
-        let node = Node::from_inner(Arc::clone(&server.header().node));
-        let deadline = self.timeout.map(|timeout| node.sleep(timeout));
-        self.state = State::Waiting { answer, deadline };
         Ok(())
     }
 }
@@ -340,25 +431,28 @@ where
         if stopped() {
             return Poll::Pending;
         }
-        if let State::Unsent(_) = self.state {
-            let State::Unsent(request) = std::mem::replace(&mut self.state, State::Over) else {
+        let call = &mut *self;
+        let is_first = matches!(call.state, State::Unsent(_));
+        if is_first {
+            let State::Unsent(request) = std::mem::replace(&mut call.state, State::Over) else {
                 unreachable!("just seen")
             };
-            if let Err(error) = self.send(request) {
+            if let Err(error) = call.send(request, cx) {
                 return Poll::Ready(Err(error));
             }
         }
-        let State::Waiting { answer, deadline } = &mut self.state else {
+        let State::Waiting { answer, limit } = &mut call.state else {
             return Poll::Pending;
         };
-        if let Poll::Ready(result) = answer.slot.poll(cx) {
-            self.state = State::Over;
+        if let Poll::Ready(result) = answer.poll(cx) {
+            call.state = State::Over;
             return Poll::Ready(result);
         }
-        let Some(deadline) = deadline else {
+        if is_first && matches!(limit, Limit::Process(_)) {
+            // It was just set.
             return Poll::Pending;
-        };
-        if Pin::new(deadline).poll(cx).is_pending() {
+        }
+        if limit.poll(call.server.node(), cx) == Time::Left {
             return Poll::Pending;
         }
         // A reply that came while the deadline was looked at still counts
@@ -366,17 +460,9 @@ where
         if planted!(TimeoutUnheeded) {
             return Poll::Pending;
         }
-        let result = answer.slot.close().unwrap_or(Err(CallError::TimedOut));
-        self.state = State::Over;
+        let result = answer.close().unwrap_or(Err(CallError::TimedOut));
+        call.state = State::Over;
         Poll::Ready(result)
-    }
-}
-
-impl<M: Send + 'static, T: Send + 'static, F> Drop for Call<M, T, F> {
-    fn drop(&mut self) {
-        if let State::Waiting { answer, .. } = &self.state {
-            drop(answer.slot.close());
-        }
     }
 }
 
@@ -389,13 +475,13 @@ impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<M, T, F> {
 }
 
 /// Whether the current process must not go on.
+#[inline]
 pub(crate) fn stopped() -> bool {
     #[cfg(feature = "sim")]
     crate::sim::await_point();
     // The look must not run anything of the user's, so it does not drain.
-    let quiet = current::with(|process| {
-        !process.is_signalled() && process.header().owner.lock().fate.is_none()
-    });
+    let quiet =
+        current::with(|process| !process.core().is_signalled() && process.owner().fate.is_none());
     match quiet {
         None | Some(true) => false,
         Some(false) => {
@@ -403,6 +489,3 @@ pub(crate) fn stopped() -> bool {
         }
     }
 }
-
-/// Keeps a type parameter in a struct without owning it.
-pub(crate) type Of<M> = PhantomData<fn() -> M>;

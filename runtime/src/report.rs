@@ -1,7 +1,6 @@
 //! Crash reports, as `tracing` events with the target `resurgam::crash`.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 
 use crate::caught::discard_payload;
 use crate::exit_reason::ExitReason;
@@ -13,7 +12,7 @@ use crate::process::exit::Death;
 /// ends a process is no crash of that process (LOG-08).
 ///
 /// Runs the subscriber's code; a panic of it goes no further.
-pub(crate) fn ended(process: &Arc<dyn Process>, death: &Death) {
+pub(crate) fn ended(process: &Process, death: &Death) {
     let reason = match death {
         Death::Own(reason) if reason.is_abnormal() => reason,
         Death::Own(_) | Death::Ordered(_) => return,
@@ -24,7 +23,7 @@ pub(crate) fn ended(process: &Arc<dyn Process>, death: &Death) {
     }
 }
 
-fn crash(process: &Arc<dyn Process>, reason: &ExitReason) {
+fn crash(process: &Process, reason: &ExitReason) {
     let header = process.header();
     let name = header.name();
     let label = header.label();
@@ -39,7 +38,7 @@ fn crash(process: &Arc<dyn Process>, reason: &ExitReason) {
         label = label.as_deref(),
         reason = %reason,
         place,
-        ancestors = ?header.node.ancestors(header.parent),
+        ancestors = ?header.node.ancestors(header.parent()),
         queue_len = process.queue_len(),
         "process crashed"
     );

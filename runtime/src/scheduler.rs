@@ -6,27 +6,32 @@
 //! Hosts without work sleep ([`sleepers`]).
 
 pub(crate) mod host;
+mod local;
+mod next;
 mod sleepers;
 pub(crate) mod watchdog;
-
-use std::cell::RefCell;
-use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
 use crate::process::cell::Process;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
-use crate::sync::{Mutex, per_thread};
+use local::Local;
+use next::Next;
 use sleepers::Sleepers;
 use watchdog::Watchdog;
 
-type Task = Arc<dyn Process>;
+type Task = Process;
 
 pub(crate) struct Scheduler {
     injector: Injector<Task>,
+    /// The hosts, and behind them the spares.
     hosts: Box<[Shared]>,
     sleepers: Sleepers,
+    /// Hosts that only run while the others are stuck.
+    spares: Sleepers,
+    /// How many hosts are no spares.
+    regular: usize,
     watchdog: Watchdog,
     /// Whether the node is over and the hosts can go.
     done: AtomicBool,
@@ -35,35 +40,23 @@ pub(crate) struct Scheduler {
 /// What other hosts may reach of a host.
 struct Shared {
     /// The process just woken; the next to run.
-    next: Mutex<Option<Task>>,
+    next: Next,
     stealer: Stealer<Task>,
     /// Counts the turns of processes, for the watchdog.
     turns: AtomicU64,
-}
-
-/// What a host lays open to the code it runs, on its thread, for its turn.
-struct Local {
-    /// Whose host it is, by address.
-    scheduler: *const Scheduler,
-    index: usize,
-    queue: Worker<Task>,
-    /// How many processes in a row came from `next`.
-    streak: u32,
-}
-
-per_thread! {
-    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
 }
 
 impl Scheduler {
     /// How many processes in a row may jump the queue by being just woken.
     const STREAK: u32 = 16;
 
-    /// A scheduler, the queues of its hosts, and where its watchdog waits.
+    /// A scheduler, the queues of its hosts and spares, and where its watchdog
+    /// waits.
     pub(crate) fn new(hosts: usize) -> (Self, Vec<Worker<Task>>, Receiver<()>) {
-        let queues: Vec<_> = (0..hosts).map(|_| Worker::new_fifo()).collect();
+        let spares = hosts.saturating_sub(1);
+        let queues: Vec<_> = (0..hosts + spares).map(|_| Worker::new_fifo()).collect();
         let shared = queues.iter().map(|queue| Shared {
-            next: Mutex::new(None),
+            next: Next::default(),
             stealer: queue.stealer(),
             turns: AtomicU64::new(0),
         });
@@ -72,6 +65,8 @@ impl Scheduler {
             injector: Injector::new(),
             hosts: shared.collect(),
             sleepers: Sleepers::new(hosts),
+            spares: Sleepers::new(spares),
+            regular: hosts,
             watchdog,
             done: AtomicBool::new(false),
         };
@@ -79,6 +74,7 @@ impl Scheduler {
     }
 
     /// Puts a process that was woken into a run queue.
+    #[inline]
     pub(crate) fn schedule(&self, task: Task) {
         match self.schedule_here(task) {
             Ok(Placed::Next) => {}
@@ -100,90 +96,67 @@ impl Scheduler {
         }
     }
 
-    /// Puts a process that gave way to the back of this host's queue.
-    fn requeue(&self, task: Task) {
-        let left = LOCAL.with(|local| match &*local.borrow() {
-            Some(local) => {
-                local.queue.push(task);
-                None
-            }
-            None => Some(task),
-        });
-        if let Some(task) = left {
-            self.injector.push(task);
-        }
-    }
-
     /// Places a process with the host of this thread, if it is one of ours.
+    #[inline]
     fn schedule_here(&self, task: Task) -> Result<Placed, Task> {
-        let mut task = Some(task);
-        let placed = LOCAL.try_with(|local| {
-            let mut local = local.borrow_mut();
-            let local = local
-                .as_mut()
-                .filter(|local| std::ptr::eq(local.scheduler, self))?;
-            let task = task.take()?;
-            if local.streak >= Self::STREAK {
+        local::with(|local| {
+            let Some(local) = local.filter(|local| local.is_of(self)) else {
+                return Err(task);
+            };
+            if local.streak.get() >= Self::STREAK {
                 local.queue.push(task);
-                return Some(Placed::Queued);
+                return Ok(Placed::Queued);
             }
-            let displaced = self.hosts[local.index].next.lock().replace(task)?;
-            local.queue.push(displaced);
-            Some(Placed::Queued)
-        });
-        match (placed, task) {
-            (_, Some(task)) => Err(task),
-            (Ok(Some(placed)), None) => Ok(placed),
-            (Ok(None) | Err(_), None) => Ok(Placed::Next),
-        }
+            match self.hosts[local.index].next.replace(task) {
+                None => Ok(Placed::Next),
+                Some(displaced) => {
+                    local.queue.push(displaced);
+                    Ok(Placed::Queued)
+                }
+            }
+        })
     }
 
-    /// The next process for the host of this thread.
-    fn find(&self, index: usize, tick: u32) -> Option<Task> {
+    /// The next process for a host.
+    #[inline]
+    fn find(&self, local: &Local, tick: u32) -> Option<Task> {
         const INJECTOR_INTERVAL: u32 = 31;
         if tick.is_multiple_of(INJECTOR_INTERVAL)
-            && let Some(task) = self.steal_injected()
+            && let Some(task) = self.steal_injected(local)
         {
             return Some(task);
         }
-        self.find_local(index)
-            .or_else(|| self.steal_injected())
-            .or_else(|| self.steal(index))
+        self.find_local(local)
+            .or_else(|| self.steal_injected(local))
+            .or_else(|| self.steal(local))
     }
 
-    fn find_local(&self, index: usize) -> Option<Task> {
-        LOCAL.with(|local| {
-            let mut local = local.borrow_mut();
-            let local = local.as_mut()?;
-            if let Some(task) = self.hosts[index].next.lock().take() {
-                local.streak += 1;
-                return Some(task);
-            }
-            local.streak = 0;
-            local.queue.pop()
-        })
+    #[inline]
+    fn find_local(&self, local: &Local) -> Option<Task> {
+        if let Some(task) = self.hosts[local.index].next.take() {
+            local.streak.set(local.streak.get() + 1);
+            return Some(task);
+        }
+        local.streak.set(0);
+        local.queue.pop()
     }
 
-    fn steal_injected(&self) -> Option<Task> {
-        LOCAL.with(|local| {
-            let local = local.borrow();
-            let local = local.as_ref()?;
-            retry(|| self.injector.steal_batch_and_pop(&local.queue))
-        })
+    fn steal_injected(&self, local: &Local) -> Option<Task> {
+        if self.injector.is_empty() {
+            return None;
+        }
+        retry(|| self.injector.steal_batch_and_pop(&local.queue))
     }
 
     /// From another host: half its queue, or else the process it is to run
     /// next.
-    fn steal(&self, thief: usize) -> Option<Task> {
-        LOCAL.with(|local| {
-            let local = local.borrow();
-            let local = local.as_ref()?;
-            let others = (1..self.hosts.len()).map(|step| (thief + step) % self.hosts.len());
-            let mut victims = others.map(|index| &self.hosts[index]);
-            victims.find_map(|victim| {
-                retry(|| victim.stealer.steal_batch_and_pop(&local.queue))
-                    .or_else(|| victim.next.lock().take())
-            })
+    fn steal(&self, local: &Local) -> Option<Task> {
+        let thief = local.index;
+        let others = (1..self.hosts.len()).map(|step| (thief + step) % self.hosts.len());
+        let mut victims = others.map(|index| &self.hosts[index]);
+        victims.find_map(|victim| {
+            retry(|| victim.stealer.steal_batch_and_pop(&local.queue))
+                .or_else(|| victim.next.take())
         })
     }
 
@@ -193,12 +166,16 @@ impl Scheduler {
             || self
                 .hosts
                 .iter()
-                .any(|host| !host.stealer.is_empty() || host.next.lock().is_some())
+                .any(|host| !host.stealer.is_empty() || !host.next.is_empty())
     }
 
-    /// How many turns of processes each host has begun.
+    fn is_spare(&self, host: usize) -> bool {
+        host >= self.regular
+    }
+
+    /// How many turns of processes each host has begun, but for the spares.
     fn turns(&self) -> Vec<u64> {
-        self.hosts
+        self.hosts[..self.regular]
             .iter()
             .map(|host| host.turns.load(Ordering::Relaxed))
             .collect()
@@ -212,6 +189,7 @@ impl Scheduler {
     pub(crate) fn finish(&self) {
         self.done.store(true, Ordering::SeqCst);
         self.sleepers.wake_all();
+        self.spares.wake_all();
         self.discard();
     }
 
@@ -221,8 +199,7 @@ impl Scheduler {
             drop(task);
         }
         for host in &self.hosts {
-            let next = host.next.lock().take();
-            drop(next);
+            drop(host.next.take());
             while let Some(task) = retry(|| host.stealer.steal()) {
                 drop(task);
             }

@@ -72,11 +72,10 @@ use std::time::{Duration, Instant};
 use crate::caught::drop_caught;
 use crate::clock::{Clock, VirtualClock};
 use crate::exit_reason::ExitReason;
-use crate::mailbox::Wake;
 use crate::node::{Node, NodeInner};
 use crate::panic_hook;
 use crate::pid::Pid;
-use crate::process::body;
+use crate::process::body::{self, After};
 use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
 use crate::signal::{Cause, Exit, Signal};
@@ -484,18 +483,17 @@ impl Sim {
 
     fn perform(&self, action: Action) {
         match action {
-            Action::Run(process) => match body::turn(&process).wake {
-                Wake::Schedule => self.world.put_back(process),
-                Wake::Already => drop_caught(process),
+            Action::Run(process) => match body::turn(&process).after {
+                After::Again => self.world.put_back(process),
+                After::Rest => process.rest(),
+                After::Over => drop_caught(process),
             },
             Action::Deliver(parcel) => parcel.arrive(),
             Action::Fire => self.world.timers.fire_first(self.world.clock.now()),
             Action::Kill(pid) => self.perform_kill(pid),
             Action::Panic(pid) => {
-                if let Some(process) = self.node.inner().table.get(pid)
-                    && process.notify() == Wake::Schedule
-                {
-                    self.world.put_back(process);
+                if let Some(process) = self.node.inner().table.get(pid) {
+                    process.wake();
                 }
             }
             Action::Nothing => {}

@@ -4,13 +4,13 @@ use std::fmt;
 use std::task::{Context, Poll, Waker};
 
 use crate::caught::wake_caught;
-use crate::sync::Mutex;
+use crate::sync::{Guard, Lock};
 
 /// A place for one answer.
 ///
 /// Settled at most once; the first one to settle it wins. Whoever waits may go
 /// away at any time, and what comes after that is dropped.
-pub(crate) struct Slot<T>(Mutex<State<T>>);
+pub(crate) struct Slot<T>(Lock<State<T>>);
 
 enum State<T> {
     /// Nothing has come yet; the waker is of whoever waits.
@@ -23,7 +23,7 @@ enum State<T> {
 
 impl<T> Slot<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State::Open(None)))
+        Self(Lock::new(0, State::Open(None)))
     }
 
     /// Leaves the answer and wakes whoever waits; drops it if it comes second
@@ -64,11 +64,12 @@ impl<T> Slot<T> {
     }
 
     /// Whether an answer would still be taken in.
+    #[cfg(all(test, resurgam_loom))]
     pub(crate) fn is_open(&self) -> bool {
         matches!(*self.0.lock(), State::Open(_))
     }
 
-    fn take(mut state: crate::sync::MutexGuard<'_, State<T>>) -> Option<T> {
+    fn take(mut state: Guard<'_, State<T>>) -> Option<T> {
         let before = std::mem::replace(&mut *state, State::Closed);
         drop(state);
         match before {

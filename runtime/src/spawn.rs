@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::node::seam::observe;
 use crate::node::{Node, NodeInner};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::cell::{Cell, Header, Process, ProcessOutput, Registration, Seat};
+use crate::process::cell::{self, Header, Newborn, Process, ProcessOutput, Seat, Typed};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::Owner;
@@ -15,7 +15,6 @@ use crate::process::reaction::ExitMode;
 use crate::process_ref::ProcessRef;
 use crate::registry::RegisterError;
 use crate::signal::Watcher;
-use crate::sync::Mutex;
 use crate::thread::{self, ThreadContext};
 
 /// Why a process was not spawned. Nothing is left behind then; the body was
@@ -68,11 +67,28 @@ pub enum SpawnError {
 #[must_use = "options do nothing until `spawn`"]
 pub struct SpawnOptions {
     node: Node,
+    manner: Manner,
+}
+
+/// How a process is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
     name: Option<Name>,
     label: Option<Arc<str>>,
     link: bool,
     monitor: bool,
     exit_mode: ExitMode,
+}
+
+impl Manner {
+    /// Nameless, linked to nobody, watched by nobody.
+    pub(crate) const PLAIN: Self = Self {
+        name: None,
+        label: None,
+        link: false,
+        monitor: false,
+        exit_mode: ExitMode::Fatal,
+    };
 }
 
 /// A process that was spawned.
@@ -87,44 +103,39 @@ pub struct Spawned<M> {
 
 impl SpawnOptions {
     pub(crate) fn new(node: Node) -> Self {
-        let (name, label) = (None, None);
         Self {
             node,
-            name,
-            label,
-            link: false,
-            monitor: false,
-            exit_mode: ExitMode::Fatal,
+            manner: Manner::PLAIN,
         }
     }
 
     /// Registers the process under this name.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.manner.name = Some(name.into());
         self
     }
 
     /// Labels the process, for reports and observers (law INFO-05).
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into().into());
+        self.manner.label = Some(label.into().into());
         self
     }
 
     /// Links the process to the caller.
     pub fn link(mut self) -> Self {
-        self.link = true;
+        self.manner.link = true;
         self
     }
 
     /// Lets the caller monitor the process.
     pub fn monitor(mut self) -> Self {
-        self.monitor = true;
+        self.manner.monitor = true;
         self
     }
 
     /// Lets the process trap exits from its first moment.
     pub fn trap_exit(mut self) -> Self {
-        self.exit_mode = ExitMode::Trapped;
+        self.manner.exit_mode = ExitMode::Trapped;
         self
     }
 
@@ -139,12 +150,7 @@ impl SpawnOptions {
         B: FnOnce(Context<M>) -> F + Send + 'static,
         F: Future<Output: ProcessOutput> + Send + 'static,
     {
-        let born = self.bear(Seat::Host, |header| Cell::make(header, body))?;
-        born.process
-            .header()
-            .node
-            .schedule(Arc::clone(&born.process));
-        Ok(born.into_spawned())
+        self.manner.spawn(self.node.inner(), body)
     }
 
     /// Spawns the process on an OS thread of its own. See [`ThreadContext`].
@@ -167,39 +173,73 @@ impl SpawnOptions {
             let rung = rung.clone();
             move |ctx: Context<M>| async move { body(ThreadContext::new(ctx, rung)) }
         };
-        let born = self.bear(Seat::Thread(bell), |header| Cell::make(header, call))?;
-        match thread::run(Arc::clone(&born.process), rung) {
-            Ok(()) => Ok(born.into_spawned()),
+        let seat = Seat::Thread(Box::new(bell));
+        let node = self.node.inner();
+        let born = self
+            .manner
+            .bear(node, seat, |header| cell::make(header, call))?;
+        match thread::run(born.life, rung) {
+            Ok(()) => Ok(Spawned {
+                process: ProcessRef::new(born.process),
+                monitor: born.monitor,
+            }),
             Err(error) => {
                 take_back(&born.process, born.monitor);
                 Err(SpawnError::Thread(error.kind()))
             }
         }
     }
+}
+
+impl Manner {
+    /// Spawns a process on a node.
+    #[inline]
+    pub(crate) fn spawn<M, B, F>(
+        self,
+        node: &Arc<NodeInner>,
+        body: B,
+    ) -> Result<Spawned<M>, SpawnError>
+    where
+        M: Send + 'static,
+        B: FnOnce(Context<M>) -> F + Send + 'static,
+        F: Future<Output: ProcessOutput> + Send + 'static,
+    {
+        let born = self.bear(node, Seat::Host, |header| cell::make(header, body))?;
+        node.schedule(born.life);
+        Ok(Spawned {
+            process: ProcessRef::new(born.process),
+            monitor: born.monitor,
+        })
+    }
 
     /// Makes the cell, with its links, monitors and name, and lets it be
     /// found. It has not run yet.
+    #[inline]
     fn bear<M>(
         self,
+        node: &Arc<NodeInner>,
         seat: Seat,
-        make: impl FnOnce(Header) -> Arc<dyn Process>,
+        make: impl FnOnce(Header) -> Newborn<M>,
     ) -> Result<Born<M>, SpawnError> {
-        let node = Arc::clone(self.node.inner());
-        let parent = self.parent(&node)?;
         let pid = node.table.reserve()?;
-        let mut owner = Owner::new(self.exit_mode, self.label.clone());
-        let monitor = parent
-            .as_ref()
-            .and_then(|parent| self.bind(parent, pid, &mut owner));
-        let process = make(Header {
+        let mut owner = Owner::new(self.exit_mode);
+        let (parent, monitor) = match self.bind(node, pid, &mut owner) {
+            Ok(bound) => bound,
+            Err(error) => {
+                node.table.give_back(pid);
+                return Err(error);
+            }
+        };
+        let newborn = make(Header::new(
             pid,
-            node: Arc::clone(&node),
-            parent: parent.as_ref().map(|parent| parent.header().pid),
+            Arc::clone(node),
+            parent,
             seat,
-            registration: Mutex::new(Registration::Free),
-            owner: Mutex::new(owner),
-        });
-        node.table.publish(Arc::clone(&process));
+            self.label,
+            owner,
+        ));
+        let (life, process) = (newborn.life, newborn.process);
+        node.table.publish(newborn.for_table);
         if let Some(name) = &self.name
             && let Err(error) = node.registry.register(name, &process)
         {
@@ -212,52 +252,56 @@ impl SpawnOptions {
         }
         observe!(node, |world| world.spawned(&process));
         Ok(Born {
+            life,
             process,
             monitor,
-            messages: std::marker::PhantomData,
         })
     }
 
-    /// The process that spawns, if it is one of this node.
-    fn parent(&self, node: &Arc<NodeInner>) -> Result<Option<Arc<dyn Process>>, SpawnError> {
-        let parent = current::get().filter(|process| Arc::ptr_eq(&process.header().node, node));
+    /// The process that spawns, if it is one of this node; linked to and
+    /// monitoring a process that is not born yet, as it is wanted: both ends at
+    /// once, before anybody can see it.
+    #[inline]
+    fn bind(
+        &self,
+        node: &Arc<NodeInner>,
+        pid: Pid,
+        newborn: &mut Owner,
+    ) -> Result<(Option<Pid>, Option<MonitorRef>), SpawnError> {
+        let parent = current::on(node, |parent| {
+            let from = parent.header().pid;
+            if self.link {
+                newborn.bonds.links.link_newborn(from);
+                if !planted!(SpawnLinkHalf) {
+                    parent.owner().bonds.links.link_newborn(pid);
+                }
+            }
+            let monitor = self.monitor.then(|| {
+                let mut owner = parent.owner();
+                let reference = MonitorRef::new(from, owner.number());
+                let watcher = Watcher::Process { name: None };
+                newborn.bonds.watchers.insert(reference, watcher);
+                owner.rare.monitors.insert(reference, pid);
+                observe!(node, |world| world.monitored(reference, pid));
+                reference
+            });
+            (Some(from), monitor)
+        });
         if parent.is_none() && (self.link || self.monitor) {
             return Err(SpawnError::NotInProcess);
         }
-        Ok(parent)
-    }
-
-    /// Links and monitors a process that is not born yet: both ends at once,
-    /// before anybody can see it.
-    fn bind(&self, parent: &Arc<dyn Process>, pid: Pid, newborn: &mut Owner) -> Option<MonitorRef> {
-        let header = parent.header();
-        let mut owner = header.owner.lock();
-        if self.link {
-            newborn.links.link_newborn(header.pid);
-            if !planted!(SpawnLinkHalf) {
-                owner.links.link_newborn(pid);
-            }
-        }
-        self.monitor.then(|| {
-            let reference = MonitorRef::new(header.pid, owner.number());
-            newborn
-                .watchers
-                .insert(reference, Watcher::Process { name: None });
-            owner.monitors.insert(reference, pid);
-            observe!(header.node, |world| world.monitored(reference, pid));
-            reference
-        })
+        Ok(parent.unwrap_or_default())
     }
 }
 
 /// Ends a process that never ran; its parent is told nothing of it.
-fn take_back(process: &Arc<dyn Process>, monitor: Option<MonitorRef>) {
+fn take_back(process: &Process, monitor: Option<MonitorRef>) {
     let header = process.header();
-    if let Some(parent) = current::on(&header.node, Arc::clone) {
-        let mut owner = parent.header().owner.lock();
-        owner.links.on_exit(header.pid);
+    if let Some(parent) = current::on(&header.node, Process::clone) {
+        let mut owner = parent.owner();
+        owner.bonds.links.on_exit(header.pid);
         if let Some(reference) = monitor {
-            owner.monitors.remove(&reference);
+            owner.rare.monitors.remove(&reference);
             observe!(header.node, |world| world.demonitored(reference));
         }
     }
@@ -266,28 +310,13 @@ fn take_back(process: &Arc<dyn Process>, monitor: Option<MonitorRef>) {
 
 /// A process that can be found but has not run.
 struct Born<M> {
-    process: Arc<dyn Process>,
+    life: Process,
+    process: Typed<M>,
     monitor: Option<MonitorRef>,
-    messages: crate::reply::Of<M>,
-}
-
-impl<M: Send + 'static> Born<M> {
-    fn into_spawned(self) -> Spawned<M> {
-        Spawned {
-            process: ProcessRef::new(self.process),
-            monitor: self.monitor,
-        }
-    }
 }
 
 impl fmt::Debug for SpawnOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpawnOptions")
-            .field("name", &self.name)
-            .field("label", &self.label)
-            .field("link", &self.link)
-            .field("monitor", &self.monitor)
-            .field("exit_mode", &self.exit_mode)
-            .finish_non_exhaustive()
+        f.debug_tuple("SpawnOptions").field(&self.manner).finish()
     }
 }

@@ -23,6 +23,27 @@ pub(crate) use crossbeam_deque as deque;
 #[cfg(resurgam_loom)]
 pub(crate) mod deque;
 
+mod cell;
+mod lock;
+pub(crate) use cell::UnsafeCell;
+pub(crate) use lock::{Guard, Lock};
+
+/// Lets a moment pass, for who waits for another thread; if it takes long, so
+/// that the other thread can run.
+fn wait_a_moment(long: bool) {
+    #[cfg(resurgam_loom)]
+    {
+        let _ = long;
+        loom::thread::yield_now();
+    }
+    #[cfg(not(resurgam_loom))]
+    if long {
+        std::thread::yield_now();
+    } else {
+        std::hint::spin_loop();
+    }
+}
+
 #[cfg(resurgam_loom)]
 use loom::sync as imp;
 /// Under the thread sanitizer, locks that it can follow: the standard

@@ -6,26 +6,29 @@
 //! free, which keeps a slot's uses far apart.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use crate::pid::Pid;
 use crate::process::cell::Process;
 use crate::spawn::SpawnError;
-use crate::sync::Mutex;
+use crate::sync::Lock;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 const PAGE: u32 = 4096;
 
 pub(crate) struct Table {
     pages: Box<[OnceLock<Box<[Slot]>>]>,
-    free: Mutex<Free>,
+    free: Lock<Free>,
+    /// Whether the table was closed; written under the lock of `free`.
+    closed: AtomicBool,
 }
 
-struct Slot(Mutex<Use>);
+struct Slot(Lock<Use>);
 
 /// One use of a slot.
 struct Use {
     serial: u32,
-    process: Option<Arc<dyn Process>>,
+    process: Option<Process>,
 }
 
 /// Which slots can be used next.
@@ -68,7 +71,8 @@ impl Table {
         };
         Self {
             pages,
-            free: Mutex::new(free),
+            free: Lock::new(0, free),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -81,16 +85,22 @@ impl Table {
         Ok(Pid::new(slot, used.serial))
     }
 
+    /// Gives back a pid that no process got.
+    pub(crate) fn give_back(&self, pid: Pid) {
+        self.vacate();
+        self.remove(pid);
+    }
+
     /// Lets the process be found.
-    pub(crate) fn publish(&self, process: Arc<dyn Process>) {
+    pub(crate) fn publish(&self, process: Process) {
         self.put(process.header().pid, process);
     }
 
-    fn put(&self, pid: Pid, process: Arc<dyn Process>) {
+    fn put(&self, pid: Pid, process: Process) {
         self.slot(pid.slot()).0.lock().process = Some(process);
     }
 
-    pub(crate) fn get(&self, pid: Pid) -> Option<Arc<dyn Process>> {
+    pub(crate) fn get(&self, pid: Pid) -> Option<Process> {
         let page = self.pages.get((pid.slot() / PAGE) as usize)?.get()?;
         let used = page[(pid.slot() % PAGE) as usize].0.lock();
         if used.serial == pid.serial() {
@@ -131,15 +141,17 @@ impl Table {
 
     /// Lets no new process in from now on.
     pub(crate) fn close(&self) {
-        self.free.lock().phase = Phase::Closed;
+        let mut free = self.free.lock();
+        free.phase = Phase::Closed;
+        self.closed.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.free.lock().phase == Phase::Closed
+        self.closed.load(Ordering::Acquire)
     }
 
     /// All processes of this moment, in the order of their slots.
-    pub(crate) fn all(&self) -> Vec<Arc<dyn Process>> {
+    pub(crate) fn all(&self) -> Vec<Process> {
         let used = self.free.lock().fresh as usize;
         let pages = self.pages.iter().filter_map(OnceLock::get);
         let slots = pages.flatten().take(used);
@@ -152,10 +164,11 @@ impl Table {
         let page = self.pages[(slot / PAGE) as usize].get_or_init(|| {
             (0..PAGE)
                 .map(|_| {
-                    Slot(Mutex::new(Use {
+                    let unused = Use {
                         serial: 0,
                         process: None,
-                    }))
+                    };
+                    Slot(Lock::new(0, unused))
                 })
                 .collect()
         });

@@ -1,65 +1,93 @@
-//! What the models share.
+//! What the tests and models of the runtime share.
 
-use std::any::Any;
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use crate::caught::PanicPayload;
-use crate::mailbox::{Attention, Stamped, Wake};
-use crate::process::cell::{BodyPoll, Header, Process};
-use crate::reply::Owed;
-use crate::signal::Signal;
+use crate::answer::Owed;
+use crate::mailbox::{Attention, Entry, Mailbox, Stamped, Wake, next_entry};
+use crate::signal::{Notice, Signal};
 
-/// A process that is only passed around. It has a size, so that each has its own
-/// address.
-#[derive(Default)]
-pub(crate) struct Token {
-    _size: u8,
+/// A mailbox and its owner's inbox, as a cell has them.
+pub(crate) struct Owned<M>(pub(crate) Mailbox<M>);
+
+/// What a test's owner has taken in.
+pub(crate) struct Inbox<M> {
+    pub(crate) messages: VecDeque<M>,
+    received: u64,
 }
 
-impl Process for Token {
-    fn header(&self) -> &Header {
-        unreachable!()
+/// What was left in a mailbox when it was closed.
+pub(crate) struct Remains<M> {
+    pub(crate) messages: VecDeque<M>,
+    #[cfg_attr(not(resurgam_loom), expect(dead_code, reason = "for the models"))]
+    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) owed: Vec<Owed>,
+}
+
+impl<M> Inbox<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            messages: VecDeque::new(),
+            received: 0,
+        }
     }
-    fn mailbox(&self) -> &dyn Any {
-        unreachable!()
+
+    pub(crate) fn next(&mut self, notices: &mut VecDeque<Stamped<Notice>>) -> Option<Entry<M>> {
+        next_entry(&mut self.messages, &mut self.received, notices)
     }
-    fn message_type(&self) -> &'static str {
-        unreachable!()
+}
+
+impl<M> Owned<M> {
+    pub(crate) fn new() -> Self {
+        Self(Mailbox::new())
     }
-    fn push_signal(&self, _: Signal) -> Result<Wake, Signal> {
-        unreachable!()
+
+    pub(crate) fn push(&self, message: M) -> Result<Wake, M> {
+        self.0.push(message)
     }
-    fn notify(&self) -> Wake {
-        unreachable!()
+
+    pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, (M, Owed)> {
+        self.0.push_call(message, owed)
     }
-    fn is_signalled(&self) -> bool {
-        unreachable!()
+
+    pub(crate) fn push_signal(&self, signal: Signal) -> Result<Wake, Signal> {
+        self.0.core.push_signal(signal)
     }
-    fn begin_turn(&self) {
-        unreachable!()
+
+    pub(crate) fn notify(&self) -> Wake {
+        self.0.core.notify()
     }
-    fn seize(&self) -> bool {
-        unreachable!()
+
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.0.core.is_signalled()
     }
-    fn end_turn(&self, _: Attention) -> Wake {
-        unreachable!()
+
+    pub(crate) fn begin_turn(&self) {
+        assert!(self.0.core.begin_turn().is_some(), "it is in no queue");
     }
-    fn take_signals(&self, _: &mut Vec<Arc<dyn Owed>>) -> Vec<Stamped<Signal>> {
-        unreachable!()
+
+    pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
+        self.0.core.end_turn(attention)
     }
-    fn has_mail(&self) -> bool {
-        unreachable!()
+
+    /// Moves all that has come into the inbox; the signals.
+    pub(crate) fn take(&self, inbox: &mut Inbox<M>, owed: &mut Vec<Owed>) -> Vec<Stamped<Signal>> {
+        let mut locked = self.0.core.lock();
+        self.0.take(&mut locked, &mut inbox.messages);
+        let shared = locked.shared();
+        owed.append(&mut shared.owed);
+        let signals = std::mem::take(&mut shared.signals);
+        locked.nothing_new();
+        signals
     }
-    fn queue_len(&self) -> usize {
-        unreachable!()
-    }
-    fn poll_body(self: Arc<Self>) -> BodyPoll {
-        unreachable!()
-    }
-    fn drop_body(&self) -> Result<(), PanicPayload> {
-        unreachable!()
-    }
-    fn close(&self) -> (Vec<Stamped<Signal>>, Vec<Arc<dyn Owed>>) {
-        unreachable!()
+
+    pub(crate) fn close(&self) -> Remains<M> {
+        let mut locked = self.0.core.lock();
+        let messages = self.0.close(&mut locked);
+        let shared = locked.shared();
+        Remains {
+            messages,
+            signals: std::mem::take(&mut shared.signals),
+            owed: std::mem::take(&mut *shared.owed),
+        }
     }
 }

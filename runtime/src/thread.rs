@@ -29,7 +29,7 @@ pub(crate) fn bell() -> (Sender<()>, Receiver<()>) {
 }
 
 /// Gives a process a thread.
-pub(crate) fn run(process: Arc<dyn Process>, rung: Receiver<()>) -> std::io::Result<()> {
+pub(crate) fn run(process: Process, rung: Receiver<()>) -> std::io::Result<()> {
     let node = Arc::clone(&process.header().node);
     let name = format!("resurgam {}", process.header().pid);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
@@ -172,7 +172,7 @@ impl<M: Send + 'static> ThreadContext<M> {
 impl Waiting {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         let process = current::expect("ThreadContext");
-        let waker = Waker::from(Arc::new(Bell(Arc::clone(&process))));
+        let waker = Waker::from(Arc::new(Bell(process.clone())));
         let mut cx = TaskContext::from_waker(&waker);
         let mut future = pin!(future);
         if body::checkpoint(&process) == Checkpoint::Stop {
@@ -207,7 +207,7 @@ fn unwind() -> ! {
 struct Ended;
 
 /// Wakes a process that waits inside `block_on`.
-struct Bell(Arc<dyn Process>);
+struct Bell(Process);
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
@@ -215,8 +215,6 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.0.notify() == crate::mailbox::Wake::Schedule {
-            self.0.header().node.schedule(Arc::clone(&self.0));
-        }
+        self.0.wake();
     }
 }

@@ -1,16 +1,17 @@
 //! The life of a server: init, one event after the other, terminate.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
 
 use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
+use crate::caught::PanicPayload;
 use crate::exit_reason::ExitReason;
 use crate::panic_hook;
-use crate::pid::Pid;
 use crate::process::context::{Context, Event};
 use crate::process::{body, current};
 use crate::signal::{Message, System};
@@ -24,36 +25,67 @@ enum Next<M> {
 }
 
 /// The body of a server's process.
-pub(super) async fn serve<S: GenServer>(
-    context: Context<S::Message>,
-    parent: Option<Pid>,
+// Not an `async fn`: it would hold what it is given twice.
+pub(super) fn serve<S: GenServer>(
+    mut ctx: ServerContext<S>,
     args: S::Args,
     ack: Ack,
-) -> ExitReason {
-    let mut ctx = ServerContext {
-        context,
-        parent,
-        next: None,
-        timeout: None,
-        last_reply: None,
-    };
-    #[cfg(feature = "sim")]
-    if crate::sim::fails_init() {
-        let reason = ExitReason::custom("init fails by order of the simulation");
-        return refuse(&ctx.context, &ack, InitError::Stop(reason));
-    }
-    if planted!(AcknowledgedEarly) {
+) -> impl Future<Output = ExitReason> + Send {
+    async move {
+        #[cfg(feature = "sim")]
+        if crate::sim::fails_init() {
+            let reason = ExitReason::custom("init fails by order of the simulation");
+            return refuse(&ctx.context, &ack, InitError::Stop(reason));
+        }
+        if planted!(AcknowledgedEarly) {
+            ack.tell(&ctx.context, Ok(()));
+        }
+        // A panic here ends the process, which whoever starts it sees.
+        let mut server = match S::init(args, &mut ctx).await {
+            Ok(server) => server,
+            Err(error) => return refuse(&ctx.context, &ack, error),
+        };
         ack.tell(&ctx.context, Ok(()));
+        drop(ack);
+        // Handles events until one says to stop; why.
+        let reason = loop {
+            // Nothing but the callback is held while it runs.
+            let called = match next(&mut ctx).await {
+                Next::Handle(message) => {
+                    called(|| server.handle(message, &mut ctx)).map(Either::Left)
+                }
+                Next::Continue(message) => called(|| server.handle_continue(message, &mut ctx))
+                    .map(|callback| Either::Right(Either::Left(callback))),
+                Next::Info(info) => called(|| server.handle_info(info, &mut ctx))
+                    .map(|callback| Either::Right(Either::Right(callback))),
+                Next::Stop(reason) => break reason,
+            };
+            let handled = match called {
+                Ok(callback) => caught(callback).await,
+                Err(payload) => Err(payload),
+            };
+            match handled {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => break reason,
+                Err(payload) => break panicked(payload),
+            }
+        };
+        // Replies that were dropped by now get this reason.
+        current::with(|process| process.owner().ending = true);
+        // A panic of it replaces the reason (law GS-76).
+        let terminated = match called(|| server.terminate(&reason, &mut ctx)) {
+            Ok(callback) => caught(callback).await,
+            Err(payload) => Err(payload),
+        };
+        if let Some(reply) = ctx.take_last_reply() {
+            reply();
+        }
+        terminated.map_or_else(panicked, |()| reason)
     }
-    // A panic here ends the process, which whoever starts it sees.
-    let mut server = match S::init(args, &mut ctx).await {
-        Ok(server) => server,
-        Err(error) => return refuse(&ctx.context, &ack, error),
-    };
-    ack.tell(&ctx.context, Ok(()));
-    drop(ack);
-    let reason = run(&mut server, &mut ctx).await;
-    terminate(&mut server, &mut ctx, reason).await
+}
+
+fn panicked(payload: PanicPayload) -> ExitReason {
+    body::panicked(&current::expect("a server"), payload)
 }
 
 /// Tells why the server does not start; the reason to end with.
@@ -67,99 +99,78 @@ fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -
     reason
 }
 
-/// Handles events until one says to stop; why.
-async fn run<S: GenServer>(server: &mut S, ctx: &mut ServerContext<S>) -> ExitReason {
-    loop {
-        let next = match ctx.next.take() {
-            Some(message) => Next::Continue(message),
-            None => wait(ctx).await,
-        };
-        if let Err(reason) = step(server, ctx, next).await {
-            return reason;
+/// What the last callback set to be handled next, or else the next event, or
+/// that the time the callback set is up.
+async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
+    if ctx.ordered.is_some() {
+        if let Some(message) = ctx.take_next() {
+            return Next::Continue(message);
         }
-    }
-}
-
-async fn step<S: GenServer>(
-    server: &mut S,
-    ctx: &mut ServerContext<S>,
-    next: Next<S::Message>,
-) -> Result<(), ExitReason> {
-    match next {
-        Next::Handle(message) => caught(async { server.handle(message, ctx).await }).await?,
-        Next::Continue(message) => {
-            caught(async { server.handle_continue(message, ctx).await }).await?
-        }
-        Next::Info(info) => caught(async { server.handle_info(info, ctx).await }).await?,
-        Next::Stop(reason) => Err(reason),
-    }
-}
-
-/// Waits for the next event, or for the time-out that the last callback set.
-async fn wait<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
-    let event = match ctx.timeout.take() {
-        None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
-        Some(timeout) => {
-            let sleep = ctx.node().sleep(timeout);
-            let event = {
-                let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
-                match select(event, sleep).await {
-                    Either::Left((event, _)) => Some(event),
-                    // A message that is there by now goes first.
-                    Either::Right(((), _)) => None,
-                }
+        if let Some(timeout) = ctx.take_timeout() {
+            // Seldom, and large.
+            return match Box::pin(event_within(ctx, timeout)).await {
+                Some(event) => ctx.meaning(event),
+                None => Next::Info(Info::Timeout),
             };
-            ctx.context.wait_no_more();
-            match event.or_else(|| ctx.context.try_event()) {
-                Some(event) => event,
-                None => return Next::Info(Info::Timeout),
+        }
+    }
+    if let Some(message) = ctx.context.next_message() {
+        return Next::Handle(message);
+    }
+    let event = poll_fn(|cx| ctx.context.poll_event(cx)).await;
+    ctx.meaning(event)
+}
+
+impl<S: GenServer> ServerContext<S> {
+    /// What an event means for this server.
+    fn meaning(&self, event: Event<S::Message>) -> Next<S::Message> {
+        match event {
+            Event::Message(Message::User(message)) => Next::Handle(message),
+            // GS-72: for any reason, normal included. Without a parent, it is
+            // the node that tells the server to stop.
+            Event::Message(Message::Exit(exit)) if exit.from == self.parent => {
+                Next::Stop(exit.reason)
             }
+            Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
+            Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
+            Event::System(System::Stop(reason)) => Next::Stop(reason),
+        }
+    }
+}
+
+/// The next event, if it comes in time.
+async fn event_within<S: GenServer>(
+    ctx: &mut ServerContext<S>,
+    timeout: Duration,
+) -> Option<Event<S::Message>> {
+    let sleep = ctx.node().sleep(timeout);
+    let event = {
+        let event = pin!(poll_fn(|cx| ctx.context.poll_event(cx)));
+        match select(event, sleep).await {
+            Either::Left((event, _)) => Some(event),
+            // A message that is there by now goes first.
+            Either::Right(((), _)) => None,
         }
     };
-    match event {
-        Event::Message(Message::User(message)) => Next::Handle(message),
-        // GS-72: for any reason, normal included. Without a parent, it is the
-        // node that tells the server to stop.
-        Event::Message(Message::Exit(exit)) if exit.from == ctx.parent.unwrap_or(Pid::NODE) => {
-            Next::Stop(exit.reason)
-        }
-        Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
-        Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
-        Event::System(System::Stop(reason)) => Next::Stop(reason),
-    }
+    ctx.context.wait_no_more();
+    event.or_else(|| ctx.context.try_event())
 }
 
-/// Runs `terminate`, then lets the last reply go; the reason to end with. A
-/// panic of `terminate` replaces the reason (law GS-76).
-async fn terminate<S: GenServer>(
-    server: &mut S,
-    ctx: &mut ServerContext<S>,
-    reason: ExitReason,
-) -> ExitReason {
-    // Replies that were dropped by now get this reason.
-    current::with(|process| process.header().owner.lock().ending = true);
-    let terminated = caught(async { server.terminate(&reason, ctx).await }).await;
-    if let Some(reply) = ctx.last_reply.take() {
-        reply();
-    }
-    terminated.err().unwrap_or(reason)
-}
-
-/// Where a simulation may let a callback panic.
-fn begin_callback() {
-    #[cfg(feature = "sim")]
-    crate::sim::await_point();
-}
-
-/// Runs a callback; a panic becomes the reason it means.
-async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
+/// Calls a callback, which may panic before it makes its future.
+#[inline]
+fn called<F>(callback: impl FnOnce() -> F) -> Result<F, PanicPayload> {
     panic_hook::forget_place();
+    panic::catch_unwind(AssertUnwindSafe(callback))
+}
+
+/// Runs a callback that was called; the payload if it panics.
+#[inline]
+fn caught<F: Future>(callback: F) -> impl Future<Output = Result<F::Output, PanicPayload>> {
+    #[cfg(feature = "sim")]
     let callback = async {
-        begin_callback();
+        // Where a simulation may let a callback panic.
+        crate::sim::await_point();
         callback.await
     };
-    AssertUnwindSafe(callback)
-        .catch_unwind()
-        .await
-        .map_err(|payload| body::panicked(&current::expect("a server"), payload))
+    AssertUnwindSafe(callback).catch_unwind()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 
 use super::serve::serve;
-use super::{Ack, GenServer, ServerRef};
+use super::{Ack, GenServer, ServerContext, ServerRef};
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
 use crate::node::Node;
@@ -149,7 +149,8 @@ impl<S: GenServer> ServerBuilder<S> {
         };
         let ack = Ack::new(node.inner().sender());
         let (args, told) = (self.args, ack.clone());
-        let spawned = options.spawn(move |ctx| serve::<S>(ctx, parent, args, told))?;
+        let spawned = options
+            .spawn(move |context| serve::<S>(ServerContext::new(context, parent), args, told))?;
         let birth = Birth {
             server: spawned.process,
             node,

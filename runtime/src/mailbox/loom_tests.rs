@@ -6,15 +6,17 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use super::{Attention, Inbox, Mailbox, Wake};
+use super::{Attention, Wake};
+use crate::answer::{Unanswered, answer};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
-use crate::reply::{Answer, CallError, Owed, Unanswered};
+use crate::reply::CallError;
 use crate::signal::{Cause, Exit, Signal};
+use crate::testing::{Inbox, Owned};
 
 /// A mailbox and how often its owner stands in a run queue.
 struct World {
-    mailbox: Mailbox<u32>,
+    mailbox: Owned<u32>,
     queued: AtomicUsize,
 }
 
@@ -22,7 +24,7 @@ impl World {
     /// With an owner that has gone idle in a receive.
     fn idle() -> Arc<Self> {
         let world = Self {
-            mailbox: Mailbox::new(),
+            mailbox: Owned::new(),
             queued: AtomicUsize::new(0),
         };
         world.mailbox.begin_turn();
@@ -66,7 +68,7 @@ impl World {
         self.mailbox.begin_turn();
         let mut owed = Vec::new();
         drop(self.mailbox.take(inbox, &mut owed));
-        let got = inbox.empty().len();
+        let got = std::mem::take(&mut inbox.messages).len();
         let wake = self.mailbox.end_turn(Attention::Messages);
         self.schedule(wake);
         Some(got)
@@ -189,8 +191,8 @@ fn loom_a_process_is_seized_once() {
     loom::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
-        let rival = thread::spawn(move || usize::from(other.mailbox.seize()));
-        let mine = usize::from(world.mailbox.seize());
+        let rival = thread::spawn(move || usize::from(other.mailbox.0.core.seize().is_some()));
+        let mine = usize::from(world.mailbox.0.core.seize().is_some());
         assert_eq!(mine + rival.join().unwrap(), 1);
     });
 }
@@ -248,16 +250,13 @@ fn loom_a_signal_to_a_dying_process_is_somewhere() {
 fn loom_a_caller_of_a_dying_server_is_told() {
     loom::model(|| {
         let world = World::idle();
-        let answer = std::sync::Arc::new(Answer::<u32>::new(Pid::OUTSIDE));
-        let (other, owed) = (Arc::clone(&world), std::sync::Arc::clone(&answer));
+        let (mut waiter, reply, owed) = answer::<u32>(Pid::OUTSIDE, None);
+        let other = Arc::clone(&world);
         let caller = thread::spawn(move || {
-            let given_back = other
-                .mailbox
-                .push_call(1, std::sync::Arc::clone(&owed) as _);
-            if given_back.is_err() {
+            if let Err((_, owed)) = other.mailbox.push_call(1, owed) {
                 owed.refuse(Unanswered::Down(ExitReason::NoProcess));
             }
-            block_on(std::future::poll_fn(|cx| answer.slot.poll(cx)))
+            block_on(std::future::poll_fn(|cx| waiter.poll(cx)))
         });
         let mut owed = Vec::new();
         drop(world.mailbox.take(&mut Inbox::new(), &mut owed));
@@ -267,6 +266,7 @@ fn loom_a_caller_of_a_dying_server_is_told() {
         }
         let told: Result<u32, CallError> = caller.join().unwrap();
         assert!(matches!(told, Err(CallError::Down(_))));
+        drop(reply.erase().refuse(Unanswered::Dropped));
     });
 }
 

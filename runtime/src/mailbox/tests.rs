@@ -1,11 +1,11 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::{Attention, Entry, Inbox, Mailbox, Stamped, Wake};
+use super::{Attention, Entry, Seized, Stamped, Wake, is_large};
+use crate::answer::{Owed, answer};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
-use crate::reply::{Answer, Owed};
 use crate::signal::{Cause, Exit, Notice, Signal};
+use crate::testing::{Inbox, Owned};
 
 fn exit(from: u32) -> Signal {
     let exit = Exit {
@@ -19,8 +19,8 @@ fn exit(from: u32) -> Signal {
 }
 
 /// Receives everything, in order; signals as the negative slot of their sender.
-fn receive_all(mailbox: &Mailbox<i64>) -> Vec<i64> {
-    let mut inbox = mailbox.inbox.lock();
+fn receive_all(mailbox: &Owned<i64>) -> Vec<i64> {
+    let mut inbox = Inbox::new();
     let mut notices = VecDeque::new();
     for Stamped { position, value } in mailbox.take(&mut inbox, &mut Vec::new()) {
         let Signal::Exit { exit, .. } = value else {
@@ -45,7 +45,7 @@ fn receive_all(mailbox: &Mailbox<i64>) -> Vec<i64> {
 /// SIG-01.
 #[test]
 fn messages_and_signals_keep_the_order_in_which_they_came() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     for step in [1, -1, 2, 3, -2, -3, 4] {
         if step > 0 {
             let _ = mailbox.push(step).unwrap();
@@ -59,7 +59,7 @@ fn messages_and_signals_keep_the_order_in_which_they_came() {
 /// SIG-01, with part of the messages taken before the signal came.
 #[test]
 fn the_order_holds_across_several_takings() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     let _ = mailbox.push(1).unwrap();
     let mut inbox = Inbox::new();
     assert!(mailbox.take(&mut inbox, &mut Vec::new()).is_empty());
@@ -68,12 +68,12 @@ fn the_order_holds_across_several_takings() {
     let signals = mailbox.take(&mut inbox, &mut Vec::new());
     assert_eq!(signals.len(), 1);
     assert_eq!(signals[0].position, 1);
-    assert_eq!(inbox.len(), 2);
+    assert_eq!(inbox.messages.len(), 2);
 }
 
 #[test]
 fn only_the_push_that_wakes_says_so() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     mailbox.begin_turn();
     assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Already);
     assert_eq!(mailbox.push(1), Ok(Wake::Schedule));
@@ -83,7 +83,7 @@ fn only_the_push_that_wakes_says_so() {
 
 #[test]
 fn a_message_does_not_wake_a_process_that_waits_for_something_else() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     mailbox.begin_turn();
     assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Already);
     assert_eq!(mailbox.push(1), Ok(Wake::Already));
@@ -92,7 +92,7 @@ fn a_message_does_not_wake_a_process_that_waits_for_something_else() {
 
 #[test]
 fn what_comes_during_a_turn_is_found_at_its_end() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     mailbox.begin_turn();
     assert_eq!(mailbox.push(1), Ok(Wake::Already));
     assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Schedule);
@@ -100,7 +100,7 @@ fn what_comes_during_a_turn_is_found_at_its_end() {
 
 #[test]
 fn a_waker_that_fires_in_a_turn_asks_for_another() {
-    let mailbox: Mailbox<()> = Mailbox::new();
+    let mailbox: Owned<()> = Owned::new();
     mailbox.begin_turn();
     assert_eq!(mailbox.notify(), Wake::Already);
     assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Schedule);
@@ -111,7 +111,7 @@ fn a_waker_that_fires_in_a_turn_asks_for_another() {
 #[test]
 fn a_signal_in_a_turn_asks_for_another_whatever_is_waited_for() {
     for attention in [Attention::Signals, Attention::Messages] {
-        let mailbox: Mailbox<()> = Mailbox::new();
+        let mailbox: Owned<()> = Owned::new();
         mailbox.begin_turn();
         assert!(matches!(mailbox.push_signal(exit(1)), Ok(Wake::Already)));
         assert_eq!(mailbox.end_turn(attention), Wake::Schedule);
@@ -120,7 +120,7 @@ fn a_signal_in_a_turn_asks_for_another_whatever_is_waited_for() {
 
 #[test]
 fn the_flag_is_up_while_signals_wait() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     assert!(!mailbox.is_signalled());
     let _ = mailbox.push(1).unwrap();
     assert!(!mailbox.is_signalled());
@@ -131,46 +131,39 @@ fn the_flag_is_up_while_signals_wait() {
 }
 
 #[test]
-fn the_length_counts_what_was_not_taken() {
-    let mailbox = Mailbox::new();
-    assert_eq!(mailbox.len(), 0);
-    let _ = mailbox.push(1).unwrap();
-    let _ = mailbox.push(2).unwrap();
-    assert_eq!(mailbox.len(), 2);
-    assert_eq!(receive_all(&mailbox), [1, 2]);
-    assert_eq!(mailbox.len(), 0);
-}
-
-#[test]
 fn only_a_process_that_takes_no_turn_can_be_seized() {
-    let mailbox: Mailbox<()> = Mailbox::new();
-    assert!(mailbox.seize(), "it waits in a queue");
-    assert!(!mailbox.seize(), "it has been seized");
+    let mailbox: Owned<()> = Owned::new();
+    assert_eq!(mailbox.0.core.seize(), Some(Seized::Queued));
+    assert_eq!(mailbox.0.core.seize(), None, "it has been seized");
     assert_eq!(mailbox.end_turn(Attention::Signals), Wake::Already);
-    assert!(mailbox.seize(), "it is idle");
+    assert_eq!(mailbox.0.core.seize(), Some(Seized::Idle));
     drop(mailbox.close());
-    assert!(!mailbox.seize(), "it has ended");
+    assert_eq!(mailbox.0.core.seize(), None, "it has ended");
 }
 
 /// GS-24.
 #[test]
 fn a_reply_that_is_owed_goes_where_its_call_goes() {
-    let reply = || Arc::new(Answer::<()>::new(Pid::OUTSIDE)) as Arc<dyn Owed>;
-    let mailbox = Mailbox::new();
+    let reply = || -> Owed {
+        let (_, reply, owed) = answer::<()>(Pid::OUTSIDE, None);
+        reply.put(Ok(()), crate::answer::Debt::Kept);
+        owed
+    };
+    let mailbox = Owned::new();
     let (mut inbox, mut owed) = (Inbox::new(), Vec::new());
-    assert_eq!(mailbox.push_call(1, reply()), Ok(Wake::Already));
+    assert!(matches!(mailbox.push_call(1, reply()), Ok(Wake::Already)));
     drop(mailbox.take(&mut inbox, &mut owed));
-    assert_eq!((inbox.len(), owed.len()), (1, 1));
-    assert_eq!(mailbox.push_call(2, reply()), Ok(Wake::Already));
+    assert_eq!((inbox.messages.len(), owed.len()), (1, 1));
+    assert!(matches!(mailbox.push_call(2, reply()), Ok(Wake::Already)));
     let remains = mailbox.close();
     assert_eq!((remains.messages.len(), remains.owed.len()), (1, 1));
-    assert_eq!(mailbox.push_call(3, reply()), Err(3));
+    assert!(matches!(mailbox.push_call(3, reply()), Err((3, _))));
 }
 
 /// SIG-07, MSG-08.
 #[test]
 fn a_closed_mailbox_gives_everything_back() {
-    let mailbox = Mailbox::new();
+    let mailbox = Owned::new();
     let _ = mailbox.push(1).unwrap();
     let remains = mailbox.close();
     assert_eq!(remains.messages, [1]);
@@ -180,40 +173,21 @@ fn a_closed_mailbox_gives_everything_back() {
 }
 
 #[test]
-fn an_idle_mailbox_holds_no_large_buffer() {
-    let mailbox = Mailbox::new();
-    mailbox.begin_turn();
+fn a_trimmed_mailbox_holds_no_buffer() {
+    let mailbox = Owned::new();
     for n in 0..10_000 {
         let _ = mailbox.push(n).unwrap();
     }
     assert_eq!(receive_all(&mailbox).len(), 10_000);
-    mailbox.inbox.lock().shrink();
-    assert_eq!(mailbox.end_turn(Attention::Messages), Wake::Already);
-    assert_eq!(mailbox.inbox.lock().messages.capacity(), 0);
-    assert_eq!(mailbox.queue.lock().messages.capacity(), 0);
-}
-
-#[test]
-fn an_idle_mailbox_keeps_what_was_not_received() {
-    let mailbox = Mailbox::new();
-    let mut inbox = Inbox::new();
-    for n in 0..10_000 {
-        let _ = mailbox.push(n).unwrap();
-    }
-    drop(mailbox.take(&mut inbox, &mut Vec::new()));
-    inbox.shrink();
-    assert_eq!(inbox.len(), 10_000);
-    assert!(inbox.empty().into_iter().eq(0..10_000));
-    assert_eq!(inbox.len(), 0);
+    let mut locked = mailbox.0.core.lock();
+    mailbox.0.trim(&mut locked);
+    assert_eq!(mailbox.0.close(&mut locked).capacity(), 0);
 }
 
 /// A buffer of a KiB is kept, a larger one is not.
 #[test]
 fn small_buffers_are_kept() {
-    for (capacity, kept) in [(4, true), (128, true), (129, false), (256, false)] {
-        let mut inbox: Inbox<i64> = Inbox::new();
-        inbox.messages = VecDeque::with_capacity(capacity);
-        inbox.shrink();
-        assert_eq!(inbox.messages.capacity() > 0, kept, "{capacity}");
+    for (messages, large) in [(0, false), (4, false), (128, false), (129, true)] {
+        assert_eq!(is_large::<i64>(messages), large, "{messages}");
     }
 }

@@ -154,7 +154,7 @@ impl NodeBuilder {
             runtime: Some(handle.clone()),
             random: AtomicU64::new(seed),
             next_outside_number: AtomicU64::new(1),
-            hosts: AtomicUsize::new(workers),
+            hosts: AtomicUsize::new(queues.len()),
             #[cfg(feature = "sim")]
             world: None,
         });

@@ -42,59 +42,58 @@ impl NodeInner {
         &self,
         from: Pid,
         to: Pid,
-        via: &Arc<V>,
+        via: &V,
         load: T,
-        arrive: impl FnOnce(&Arc<V>, T) + Send + 'static,
+        arrive: impl FnOnce(&V, T) + Send + 'static,
     ) where
-        V: ?Sized + Send + Sync + 'static,
+        V: Clone + Send + 'static,
         T: Load,
     {
         #[cfg(feature = "sim")]
         if let Some(world) = &self.world {
-            return world.transmit(from, to, Arc::clone(via), load, arrive);
+            return world.transmit(from, to, via.clone(), load, arrive);
         }
         let _ = (from, to);
         arrive(via, load);
     }
 
-    /// As [`transmit`](Self::transmit), from whoever runs on this thread.
+    /// As [`transmit`](Self::transmit), from whoever runs on this thread. What
+    /// only a simulation has to carry goes by it: elsewhere it is done at once.
+    #[cfg(feature = "sim")]
     pub(crate) fn transmit_from_here<V, T>(
         &self,
         to: Pid,
-        via: &Arc<V>,
+        via: &V,
         load: T,
-        arrive: impl FnOnce(&Arc<V>, T) + Send + 'static,
+        arrive: impl FnOnce(&V, T) + Send + 'static,
     ) where
-        V: ?Sized + Send + Sync + 'static,
+        V: Clone + Send + 'static,
         T: Load,
     {
-        // Only a simulation asks who sends.
-        let from = if self.is_simulated() {
-            self.sender()
-        } else {
-            Pid::OUTSIDE
-        };
-        self.transmit(from, to, via, load, arrive);
+        self.transmit(self.sender(), to, via, load, arrive);
     }
 
     /// Whether this node is part of a simulation.
+    #[cfg(feature = "sim")]
     pub(crate) fn is_simulated(&self) -> bool {
-        #[cfg(feature = "sim")]
-        return self.world.is_some();
-        #[cfg(not(feature = "sim"))]
-        false
+        self.world.is_some()
     }
 
-    /// Lets a process run.
-    pub(crate) fn schedule(&self, process: Arc<dyn Process>) {
+    /// Lets a process run; it comes with the count of its life.
+    #[inline]
+    pub(crate) fn schedule(&self, process: Process) {
         #[cfg(feature = "sim")]
         if let Some(world) = &self.world {
             return world.schedule(process);
         }
         match &process.header().seat {
             Seat::Host => self.scheduler.schedule(process),
-            // Full means that the bell has been rung.
-            Seat::Thread(bell) => drop(bell.try_send(())),
+            Seat::Thread(bell) => {
+                // Full means that the bell has been rung.
+                let _ = bell.try_send(());
+                // Its thread has the count of its life all the time.
+                process.rest();
+            }
         }
     }
 
@@ -145,9 +144,9 @@ impl NodeInner {
 
     /// Pushes a signal into a mailbox and wakes its owner; gives it back if
     /// the process has ended.
-    pub(crate) fn push_signal(process: &Arc<dyn Process>, signal: Signal) -> Result<(), Signal> {
-        if process.push_signal(signal)? == Wake::Schedule {
-            process.header().node.schedule(Arc::clone(process));
+    pub(crate) fn push_signal(process: &Process, signal: Signal) -> Result<(), Signal> {
+        if process.core().push_signal(signal)? == Wake::Schedule {
+            process.schedule();
         }
         Ok(())
     }

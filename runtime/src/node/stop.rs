@@ -151,7 +151,7 @@ impl Node {
         let all = self.inner.table.all();
         let living: HashSet<_> = all.iter().map(|process| process.header().pid).collect();
         let is_root = |header: &&crate::process::cell::Header| {
-            !header.parent.is_some_and(|p| living.contains(&p))
+            !header.parent().is_some_and(|p| living.contains(&p))
         };
         all.iter()
             .map(|process| process.header())
@@ -193,7 +193,7 @@ impl Node {
     }
 }
 
-fn straggler(process: &Arc<dyn Process>) -> Straggler {
+fn straggler(process: &Process) -> Straggler {
     let header = process.header();
     Straggler {
         pid: header.pid,
@@ -228,10 +228,7 @@ impl NodeInner {
     }
 
     /// Ends a process that no host will ever run.
-    pub(crate) fn end_abandoned(process: &Arc<dyn Process>) {
-        if process.seize() {
-            let _entered = current::enter(Arc::clone(process));
-            exit::end(process, Death::Ordered(ExitReason::Killed));
-        }
+    pub(crate) fn end_abandoned(process: &Process) {
+        process.seize(|| exit::end(process, Death::Ordered(ExitReason::Killed)));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::answer::{Unanswered, Unsent};
 use crate::caught::{PanicPayload, drop_caught, wake_caught};
 use crate::exit_reason::{ExitReason, Panic};
 use crate::mailbox::{Attention, Stamped, Wake};
@@ -11,10 +12,10 @@ use crate::node::seam::observe;
 use crate::panic_hook;
 use crate::process::cell::{BodyPoll, Process};
 use crate::process::exit::{self, Death};
+use crate::process::info;
 use crate::process::owner::Owner;
 use crate::process::reaction::{Reaction, react_to_exit};
-use crate::process::{current, info};
-use crate::reply::{self, Owed, Unanswered};
+use crate::reply;
 use crate::signal::{Cause, Exit, Notice, Signal};
 
 /// Whether an operation of a process may go on.
@@ -28,59 +29,107 @@ pub(crate) enum Checkpoint {
 
 /// Gives a process its turn. The caller took it from a run queue, and puts it
 /// back if the answer says so.
-pub(crate) fn turn(process: &Arc<dyn Process>) -> Turned {
-    process.begin_turn();
-    let _entered = current::enter(Arc::clone(process));
+#[inline]
+pub(crate) fn turn(process: &Process) -> Turned {
+    let Some(mut turn) = process.begin_turn() else {
+        return Turned::OVER;
+    };
+    if !turn.signals.is_empty() {
+        heed(process, std::mem::take(&mut turn.signals));
+    }
     if let Some(reason) = refresh(process) {
         exit::end(process, Death::Ordered(reason));
-        return Turned::ENDED;
+        return Turned::OVER;
     }
     panic_hook::forget_place();
-    let polled = Arc::clone(process).poll_body();
+    let polled = process.poll_body();
     let rest = rest(process);
-    if let Some(death) = outcome(process, polled, rest.fate) {
+    if rest.is_quiet && matches!(polled, BodyPoll::Waiting) {
+        return Turned::waits(process, &rest);
+    }
+    after_unrest(process, polled, &rest)
+}
+
+/// What is to be done after a turn in which more has happened than that the
+/// body went on and waits.
+fn after_unrest(process: &Process, polled: BodyPoll, rest: &Rest) -> Turned {
+    let (fate, unanswered) = unrest(process);
+    if let Some(death) = outcome(process, polled, fate) {
         exit::end(process, death);
-        return Turned::ENDED;
+        return Turned::OVER;
     }
-    refuse(process, rest.unanswered);
-    Turned {
-        wake: end_turn(process, rest.attention, rest.unseen),
-        work: rest.work,
-    }
+    refuse(process, unanswered);
+    Turned::waits(process, rest)
 }
 
 /// How a turn went.
 pub(crate) struct Turned {
-    pub(crate) wake: Wake,
+    pub(crate) after: After,
     /// How many operations it did, at least one.
     pub(crate) work: u32,
 }
 
+/// What becomes of a process after a turn.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    /// It goes to the back of the queue.
+    Again,
+    /// It is idle, until something wakes it.
+    Rest,
+    /// It has ended.
+    Over,
+}
+
 impl Turned {
-    const ENDED: Self = Self {
-        wake: Wake::Already,
+    const OVER: Self = Self {
+        after: After::Over,
         work: 1,
     };
+
+    /// Gives the process back, which waits.
+    #[inline]
+    fn waits(process: &Process, rest: &Rest) -> Self {
+        let after = match end_turn(process, rest) {
+            Wake::Schedule => After::Again,
+            Wake::Already => After::Rest,
+        };
+        Self {
+            after,
+            work: rest.work,
+        }
+    }
 }
 
 /// Gives the process back, or asks for another turn. Mail that came into the
 /// inbox behind the back of a waiting receive counts as a wake-up.
-fn end_turn(process: &Arc<dyn Process>, attention: Attention, unseen: bool) -> Wake {
-    if unseen && attention == Attention::Messages {
+#[inline]
+fn end_turn(process: &Process, rest: &Rest) -> Wake {
+    if rest.unseen && rest.attention == Attention::Messages {
         // The process is running, so this only marks it as woken.
-        let _ = process.notify();
+        let _ = process.core().notify();
     }
-    process.end_turn(attention)
+    if rest.swollen {
+        process.trim();
+    }
+    if rest.has_idle_alarm {
+        cancel_idle_alarm(process);
+    }
+    process.core().end_turn(rest.attention)
 }
 
 /// What a process on its own thread does while its body waits.
-pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoint {
+pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
     let rest = rest(process);
-    refuse(process, rest.unanswered);
-    if end_turn(process, rest.attention, rest.unseen) == Wake::Already {
+    if !rest.is_quiet {
+        let (_, unanswered) = unrest(process);
+        refuse(process, unanswered);
+    }
+    if end_turn(process, &rest) == Wake::Already {
         wait();
     }
-    process.begin_turn();
+    let turn = process.begin_turn();
+    let turn = turn.expect("only its own thread gives it turns");
+    heed(process, turn.signals);
     match refresh(process) {
         Some(_) => Checkpoint::Stop,
         None => Checkpoint::GoOn,
@@ -88,11 +137,11 @@ pub(crate) fn pause(process: &Arc<dyn Process>, wait: impl FnOnce()) -> Checkpoi
 }
 
 /// Looks for signals, as every operation of the runtime does.
-pub(crate) fn checkpoint(process: &Arc<dyn Process>) -> Checkpoint {
-    if process.is_signalled() {
+pub(crate) fn checkpoint(process: &Process) -> Checkpoint {
+    if process.core().is_signalled() {
         drain(process);
     }
-    if process.header().owner.lock().fate.is_some() {
+    if process.owner().fate.is_some() {
         Checkpoint::Stop
     } else {
         Checkpoint::GoOn
@@ -100,95 +149,128 @@ pub(crate) fn checkpoint(process: &Arc<dyn Process>) -> Checkpoint {
 }
 
 /// Moves what has come into the inbox and handles the signals, in their order.
-pub(crate) fn drain(process: &Arc<dyn Process>) {
-    let mut owed = Vec::new();
-    let signals = process.take_signals(&mut owed);
-    let mut owner = process.header().owner.lock();
-    owner.unseen = true;
-    if owed.is_empty() {
-        drop(owner);
-    } else {
-        owner.owed.append(&mut owed);
-        let answered = owner.sweep_owed();
-        drop(owner);
-        drop(answered);
+pub(crate) fn drain(process: &Process) {
+    if process.core().has_come() {
+        let signals = process.take();
+        heed(process, signals);
     }
+}
+
+/// Handles signals that were taken.
+fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
     for signal in signals {
         handle(process, signal);
     }
 }
 
-/// Begins a turn: takes what has come; the process's fate, if it is decided.
+/// Begins a turn, when what has come was taken; the process's fate, if it is
+/// decided.
 ///
 /// A receive that waits inside a combinator is woken by the waker that the
 /// combinator gave it, or the combinator would not poll it.
-fn refresh(process: &Arc<dyn Process>) -> Option<ExitReason> {
-    drain(process);
-    let mail = process.has_mail();
-    let mut owner = process.header().owner.lock();
+#[inline]
+fn refresh(process: &Process) -> Option<ExitReason> {
+    let mut owner = process.owner();
     owner.budget = Owner::BUDGET;
     // Whoever waits for it is polled or woken now.
     owner.unseen = false;
-    let fate = owner.fate.clone();
-    let receiver = if mail || !owner.notices.is_empty() {
-        owner.receiver.take()
+    if owner.rare.is_there()
+        && owner.rare.receiver.is_some()
+        && (owner.unread() > 0 || !owner.rare.notices.is_empty())
+    {
+        let receiver = owner.rare.receiver.take();
+        drop(owner);
+        if let Some(receiver) = receiver {
+            wake_caught(receiver);
+        }
+        owner = process.owner();
+    }
+    if owner.fate.is_some() {
+        owner.fate.clone()
     } else {
         None
-    };
-    drop(owner);
-    if let Some(receiver) = receiver {
-        wake_caught(receiver);
     }
-    fate
 }
 
-/// What a turn leaves behind.
+/// How a turn leaves the process.
 struct Rest {
-    fate: Option<ExitReason>,
-    /// Replies that were dropped in the turn.
-    unanswered: Vec<Arc<dyn Owed>>,
+    /// Whether its fate is open and no reply was dropped.
+    is_quiet: bool,
     attention: Attention,
     unseen: bool,
+    swollen: bool,
+    has_idle_alarm: bool,
     work: u32,
 }
 
-fn rest(process: &Arc<dyn Process>) -> Rest {
-    let mut owner = process.header().owner.lock();
-    let fate = owner.fate.clone();
-    let keep = owner.ending || fate.is_some();
-    let unanswered = if keep {
-        Vec::new()
-    } else {
-        std::mem::take(&mut owner.unanswered)
-    };
-    let has_notices = !owner.notices.is_empty();
-    let (attention, unseen) = (owner.attention, owner.unseen);
-    let work = 1 + Owner::BUDGET - owner.budget;
-    drop(owner);
-    let unseen = unseen && (has_notices || process.has_mail());
+#[inline]
+fn rest(process: &Process) -> Rest {
+    let mut owner = process.owner();
+    let unread = owner.unread() > 0;
+    let swollen = owner.swollen && !unread;
+    if !owner.rare.is_there() {
+        // The common case: what follows asks for much that is not there.
+        let rest = Rest {
+            is_quiet: owner.fate.is_none(),
+            attention: owner.attention,
+            unseen: owner.unseen && unread,
+            swollen,
+            has_idle_alarm: false,
+            work: 1 + Owner::BUDGET - owner.budget,
+        };
+        owner.swollen &= unread;
+        return rest;
+    }
+    owner.swollen &= unread;
+    let rare = &*owner.rare;
     Rest {
-        fate,
-        unanswered,
-        attention,
-        unseen,
-        work,
+        is_quiet: owner.fate.is_none() && rare.unanswered.is_empty(),
+        attention: owner.attention,
+        unseen: owner.unseen && (unread || !rare.notices.is_empty()),
+        swollen,
+        has_idle_alarm: rare.alarm.is_idle(),
+        work: 1 + Owner::BUDGET - owner.budget,
     }
 }
 
+/// Cancels the timer of the process's calls, if it waits for none.
+#[cold]
+pub(crate) fn cancel_idle_alarm(process: &Process) {
+    let mut owner = process.owner();
+    if !owner.rare.alarm.is_idle() {
+        return;
+    }
+    let idle = owner.rare.alarm.take();
+    drop(owner);
+    if let Some(timer) = idle {
+        process.header().node.timers.cancel(timer);
+    }
+}
+
+/// The process's fate, if it is decided, and the replies that were dropped in
+/// the turn, if it is clear that the process lives on.
+fn unrest(process: &Process) -> (Option<ExitReason>, Vec<Unsent>) {
+    let mut owner = process.owner();
+    let fate = owner.fate.clone();
+    let keep = owner.ending || fate.is_some() || !owner.rare.is_there();
+    let unanswered = if keep {
+        Vec::new()
+    } else {
+        std::mem::take(&mut owner.rare.unanswered)
+    };
+    (fate, unanswered)
+}
+
 /// Tells the callers whose replies were dropped while the server lives on.
-fn refuse(process: &Arc<dyn Process>, unanswered: Vec<Arc<dyn Owed>>) {
+fn refuse(process: &Process, unanswered: Vec<Unsent>) {
     for reply in unanswered {
-        reply::refuse(process, &reply, Unanswered::Dropped);
+        reply::refuse(process, reply, Unanswered::Dropped);
     }
 }
 
 /// How the process ends, if it does. A fate that was decided while the body
 /// ran goes before what the body returned.
-fn outcome(
-    process: &Arc<dyn Process>,
-    polled: BodyPoll,
-    fate: Option<ExitReason>,
-) -> Option<Death> {
+fn outcome(process: &Process, polled: BodyPoll, fate: Option<ExitReason>) -> Option<Death> {
     let fate = fate.map(Death::Ordered);
     match polled {
         BodyPoll::Waiting => fate,
@@ -201,12 +283,12 @@ fn outcome(
 }
 
 /// The reason that a panic means.
-pub(crate) fn panicked(process: &Arc<dyn Process>, payload: PanicPayload) -> ExitReason {
+pub(crate) fn panicked(process: &Process, payload: PanicPayload) -> ExitReason {
     let header = process.header();
     let place = panic_hook::take_place();
     let message = panic_hook::message(payload);
     let name = header.name();
-    let ancestors = header.node.ancestors(header.parent);
+    let ancestors = header.node.ancestors(header.parent());
     ExitReason::Panicked(Arc::new(Panic::new(
         message, place, header.pid, name, ancestors,
     )))
@@ -214,22 +296,22 @@ pub(crate) fn panicked(process: &Arc<dyn Process>, payload: PanicPayload) -> Exi
 
 /// Does what one signal says. One arm a signal; what it takes out of the
 /// owner is dropped after the lock is.
-fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
+fn handle(process: &Process, signal: Stamped<Signal>) {
     let Stamped {
         position,
         value: signal,
     } = signal;
     let header = process.header();
-    if header.owner.lock().fate.is_some() {
-        header.owner.lock().unheard.push(signal);
+    if process.owner().fate.is_some() {
+        process.owner().rare.unheard.push(signal);
         return;
     }
     observe!(header.node, |world| world.handles(process));
     match signal {
         Signal::Exit { exit, cause } => handle_exit(process, position, exit, cause),
-        Signal::Link { from } => header.owner.lock().links.on_link(from),
+        Signal::Link { from } => process.owner().bonds.links.on_link(from),
         Signal::Unlink { from, number } => {
-            header.owner.lock().links.on_unlink(from);
+            process.owner().bonds.links.on_unlink(from);
             if planted!(UnlinkNotAcknowledged) {
                 return;
             }
@@ -240,20 +322,20 @@ fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
             NodeInner::deliver(&header.node, header.pid, from, ack);
         }
         Signal::UnlinkAck { from, number } => {
-            header.owner.lock().links.on_unlink_ack(from, number);
+            process.owner().bonds.links.on_unlink_ack(from, number);
         }
         Signal::Monitor { reference, watcher } => {
-            header.owner.lock().watchers.insert(reference, watcher);
+            process.owner().bonds.watchers.insert(reference, watcher);
         }
         Signal::Demonitor { reference } => {
-            let watcher = header.owner.lock().watchers.remove(&reference);
+            let watcher = process.owner().bonds.watchers.remove(&reference);
             drop(watcher);
         }
         Signal::Down(down) => {
-            let mut owner = header.owner.lock();
-            if owner.monitors.remove(&down.reference).is_some() {
+            let mut owner = process.owner();
+            if owner.rare.monitors.remove(&down.reference).is_some() {
                 observe!(header.node, |world| world.down(down.reference));
-                owner.notices.push_back(Stamped {
+                owner.rare.notices.push_back(Stamped {
                     position,
                     value: Notice::Down(down),
                 });
@@ -268,16 +350,16 @@ fn handle(process: &Arc<dyn Process>, signal: Stamped<Signal>) {
                 position,
                 value: Notice::System(order),
             };
-            header.owner.lock().notices.push_back(notice);
+            process.owner().rare.notices.push_back(notice);
         }
     }
 }
 
-fn handle_exit(process: &Arc<dyn Process>, position: u64, exit: Exit, cause: Cause) {
-    let mut owner = process.header().owner.lock();
+fn handle_exit(process: &Process, position: u64, exit: Exit, cause: Cause) {
+    let mut owner = process.owner();
     let counts = match cause {
         Cause::Asked => true,
-        Cause::Linked => owner.links.on_exit(exit.from),
+        Cause::Linked => owner.bonds.links.on_exit(exit.from),
     };
     observe!(process.header().node, |world| if cause == Cause::Linked {
         world.exit_handled(exit.from, process.header().pid);
@@ -288,7 +370,7 @@ fn handle_exit(process: &Arc<dyn Process>, position: u64, exit: Exit, cause: Cau
     }
     match react_to_exit(owner.exit_mode, cause, exit) {
         Reaction::Deliver(exit) => {
-            owner.notices.push_back(Stamped {
+            owner.rare.notices.push_back(Stamped {
                 position,
                 value: Notice::Exit(exit),
             });

@@ -1,18 +1,17 @@
 //! [`Context`]: what the body of a process is given to receive its messages.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use crate::mailbox::{Attention, Entry, Mailbox};
+use crate::mailbox::{Attention, Entry};
 use crate::node::Node;
 use crate::node::seam::observe;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::Process;
+use crate::process::cell::Typed;
 use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::signal::{Message, Notice, System};
@@ -40,8 +39,7 @@ use crate::timer::Sleep;
 /// # }
 /// ```
 pub struct Context<M> {
-    process: Arc<dyn Process>,
-    messages: PhantomData<fn() -> M>,
+    process: Typed<M>,
 }
 
 /// One entry of a mailbox, as behaviours see it.
@@ -62,22 +60,9 @@ impl<M> From<Entry<M>> for Event<M> {
     }
 }
 
-/// What a look into the inbox brought.
-enum Next<M> {
-    Event(Event<M>),
-    Empty,
-    /// The turn's budget is spent.
-    GiveWay,
-    /// The process must end.
-    Stop,
-}
-
 impl<M: Send + 'static> Context<M> {
-    pub(crate) fn new(process: Arc<dyn Process>) -> Self {
-        Self {
-            process,
-            messages: PhantomData,
-        }
+    pub(crate) fn new(process: Typed<M>) -> Self {
+        Self { process }
     }
 
     /// This process's pid.
@@ -92,7 +77,7 @@ impl<M: Send + 'static> Context<M> {
 
     /// A reference to this process, to be given to others.
     pub fn self_ref(&self) -> ProcessRef<M> {
-        ProcessRef::new(Arc::clone(&self.process))
+        ProcessRef::new(self.process.clone())
     }
 
     /// Receives the next message: the oldest one in the mailbox, or the first
@@ -151,21 +136,32 @@ impl<M: Send + 'static> Context<M> {
     pub(crate) fn try_event(&mut self) -> Option<Event<M>> {
         self.expect_own_process();
         body::drain(&self.process);
-        let mut owner = self.process.header().owner.lock();
+        let mut owner = self.process.owner();
         if owner.fate.is_some() {
             return None;
         }
-        let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
+        let entry = self.process.next_entry(&mut owner);
         drop(owner);
         self.observe(entry.as_ref());
         entry.map(Event::from)
+    }
+
+    /// The next message, if it is there and nothing else is to be heeded.
+    #[inline]
+    pub(crate) fn next_message(&mut self) -> Option<M> {
+        let message = self.process.next_message()?;
+        #[cfg(feature = "sim")]
+        if let Some(world) = &self.process.header().node.world {
+            world.received(self.process.header().pid);
+        }
+        Some(message)
     }
 
     /// Lets others run, if this turn's budget is spent.
     async fn give_way(&self) {
         let mut gave_way = false;
         std::future::poll_fn(|cx| {
-            if gave_way || self.process.header().owner.lock().spend() {
+            if gave_way || self.process.owner().spend() {
                 return Poll::Ready(());
             }
             gave_way = true;
@@ -205,35 +201,46 @@ impl<M: Send + 'static> Context<M> {
         message
     }
 
-    /// The next entry, for behaviours, who obey system orders themselves.
+    /// The next entry, for behaviours, who obey system orders themselves. For
+    /// one operation of the turn's budget.
     pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Event<M>> {
         self.expect_own_process();
-        if self.process.is_signalled() {
+        if self.process.core().is_signalled() {
             body::drain(&self.process);
         }
-        match self.next() {
-            Next::Event(event) => return Poll::Ready(event),
-            Next::Stop => return Poll::Pending,
-            Next::GiveWay => {
+        let mut owner = self.process.owner();
+        loop {
+            if owner.fate.is_some() {
+                return Poll::Pending;
+            }
+            if !owner.spend() {
+                drop(owner);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Next::Empty => body::drain(&self.process),
-        }
-        match self.next() {
-            Next::Event(event) => Poll::Ready(event),
-            Next::Stop => Poll::Pending,
-            Next::GiveWay => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
+            if let Some(entry) = self.process.next_entry(&mut owner) {
+                owner.attention = Attention::Signals;
+                drop(owner);
+                self.observe(Some(&entry));
+                return Poll::Ready(entry.into());
             }
-            Next::Empty => {
-                self.wait(cx);
-                Poll::Pending
+            if !self.process.core().has_come() {
+                break;
             }
+            drop(owner);
+            body::drain(&self.process);
+            owner = self.process.owner();
         }
+        owner.attention = Attention::Messages;
+        owner.unseen = false;
+        if self.is_foreign(cx.waker()) || owner.rare.receiver.is_some() {
+            drop(owner);
+            self.wait_by(cx.waker());
+        }
+        Poll::Pending
     }
 
+    #[inline]
     fn expect_own_process(&self) {
         assert!(
             current::is(&self.process),
@@ -242,34 +249,7 @@ impl<M: Send + 'static> Context<M> {
         );
     }
 
-    fn mailbox(&self) -> &Mailbox<M> {
-        self.process
-            .mailbox()
-            .downcast_ref()
-            .expect("a context is made with its mailbox's type")
-    }
-
-    /// Looks into the inbox, for one operation of the turn's budget.
-    fn next(&mut self) -> Next<M> {
-        let mut owner = self.process.header().owner.lock();
-        if owner.fate.is_some() {
-            return Next::Stop;
-        }
-        if !owner.spend() {
-            return Next::GiveWay;
-        }
-        let entry = self.mailbox().inbox.lock().next(&mut owner.notices);
-        if entry.is_some() {
-            owner.attention = Attention::Signals;
-        }
-        drop(owner);
-        self.observe(entry.as_ref());
-        match entry {
-            None => Next::Empty,
-            Some(entry) => Next::Event(entry.into()),
-        }
-    }
-
+    #[inline]
     fn observe(&self, entry: Option<&Entry<M>>) {
         let _ = entry;
         observe!(
@@ -280,37 +260,39 @@ impl<M: Send + 'static> Context<M> {
         );
     }
 
-    fn wait(&self, cx: &TaskContext<'_>) {
-        let receiver = self.is_foreign(cx.waker()).then(|| cx.waker().clone());
-        let mut owner = self.process.header().owner.lock();
-        owner.attention = Attention::Messages;
-        owner.unseen = false;
-        let before = std::mem::replace(&mut owner.receiver, receiver);
-        drop(owner);
+    /// Notes the waker of a combinator that the receive waits in, or that it
+    /// waits in none any more.
+    #[cold]
+    fn wait_by(&self, waker: &Waker) {
+        let receiver = self.is_foreign(waker).then(|| waker.clone());
+        let before = std::mem::replace(&mut self.process.owner().rare.receiver, receiver);
         drop(before);
     }
 
     /// Whether a waker is another one than the process's own, as combinators
     /// make them.
+    #[inline]
     fn is_foreign(&self, waker: &Waker) -> bool {
-        !std::ptr::addr_eq(waker.data(), Arc::as_ptr(&self.process))
+        !current::has_waker(self.process.as_raw(), waker)
     }
 
     pub(crate) fn wait_no_more(&self) {
         if !current::is(&self.process) {
             return;
         }
-        let mut owner = self.process.header().owner.lock();
+        let mut owner = self.process.owner();
         owner.attention = Attention::Signals;
-        let receiver = owner.receiver.take();
-        drop(owner);
-        drop(receiver);
+        if owner.rare.receiver.is_some() {
+            let receiver = owner.rare.receiver.take();
+            drop(owner);
+            drop(receiver);
+        }
     }
 
     /// A plain process ends when it receives the order to stop.
     fn obey(&self, order: System) {
         let System::Stop(reason) = order;
-        self.process.header().owner.lock().fate = Some(reason);
+        self.process.owner().fate = Some(reason);
     }
 }
 
@@ -339,11 +321,23 @@ enum ReceiveState {
 impl<M: Send + 'static> Future for Receive<'_, M> {
     type Output = Message<M>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Message<M>> {
         #[cfg(feature = "sim")]
         crate::sim::await_point();
+        self.context.expect_own_process();
+        if let Some(message) = self.context.next_message() {
+            self.state = ReceiveState::Fresh;
+            return Poll::Ready(Message::User(message));
+        }
         match self.context.poll_event(cx) {
-            Poll::Ready(Event::Message(message)) => Poll::Ready(message),
+            Poll::Ready(Event::Message(message)) => {
+                if !self.context.is_foreign(cx.waker()) {
+                    // Nothing is left of the wait.
+                    self.state = ReceiveState::Fresh;
+                }
+                Poll::Ready(message)
+            }
             Poll::Ready(Event::System(order)) => {
                 self.context.obey(order);
                 Poll::Pending

@@ -5,21 +5,23 @@
 //! links are told before monitors (SIG-17), and nothing it was asked stays
 //! without an answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::answer::Unanswered;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
+use crate::few::Few;
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
 use crate::pid::{MonitorRef, Pid};
+use crate::pool::Lazy;
 use crate::process::body;
-use crate::process::cell::{Process, Registration};
+use crate::process::cell::{ENDING, Process, Remains};
 use crate::process::current;
 use crate::process::links::Links;
-use crate::process::owner::{Late, LateWaiter};
-use crate::reply::{self, Unanswered};
+use crate::process::owner::{Bonds, LateWaiter, Rare};
+use crate::reply;
 use crate::report;
 use crate::signal::{Cause, Down, Exit, Signal, Watcher};
 
@@ -33,7 +35,7 @@ pub(crate) enum Death {
 
 /// Ends a process: for the thread that has its turn, or that took it from a
 /// node without hosts.
-pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
+pub(crate) fn end(process: &Process, death: Death) {
     let death = drop_body(process, death);
     report::ended(process, &death);
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
@@ -42,61 +44,109 @@ pub(crate) fn end(process: &Arc<dyn Process>, death: Death) {
     if !planted!(NameReleasedLate) {
         release_name(process);
     }
-    let before = header.owner.lock().fate.replace(reason.clone());
+    let before = process.owner().fate.replace(reason.clone());
     drop_caught(before);
-    let (signals, owed) = process.close();
-    header
-        .owner
-        .lock()
-        .unheard
-        .extend(signals.into_iter().map(|signal| signal.value));
-    drop_unread(process);
+    let remains = process.close();
+    let estate = Estate::of(process, remains);
     // Nothing of the user's runs as this process any more: what it would link
     // to now would not be told.
     let _left = current::leave();
     // Whoever arms a timer looks afterwards whether its target is ending.
-    if !planted!(TimersKept) {
+    if header.is_aimed_at() && !planted!(TimersKept) {
         header.node.timers.forget(header.pid);
     }
-    if planted!(MonitorsFirst) {
-        tell_watchers(process, &reason);
-    }
-    if planted!(JoinTooEarly) {
-        join_early(process, &reason);
-    }
-    tell_links(process, &reason);
-    if planted!(NameReleasedLate) {
-        release_name(process);
-    }
-    // Links before monitors, and monitors in their order: those that came too
-    // late to be heard after those that were, and the latest last.
-    let unheard = Unheard::take(process);
-    answer(process, unheard.links, &reason);
-    if !planted!(CallersForgotten) {
-        fail_owed(process, owed, &reason);
-    }
-    tell_watchers(process, &reason);
-    answer(process, unheard.others, &reason);
-    tell_late(process, &reason);
-    if !planted!(TableKept) {
-        header.node.table.remove(header.pid);
-    }
-    leave_monitored(process);
+    estate.settle(process, &reason);
     observe!(header.node, |world| world.ended(header.pid, &reason));
     header.node.process_ended();
 }
 
+/// What a process leaves behind, to be told to others.
+struct Estate {
+    bonds: Lazy<Bonds>,
+    rare: Lazy<Rare>,
+}
+
+impl Estate {
+    fn of(process: &Process, remains: Remains) -> Self {
+        drop_unread(process);
+        let mut owner = process.owner();
+        if !remains.signals.is_empty() {
+            let unheard = remains.signals.into_iter().map(|signal| signal.value);
+            owner.rare.unheard.extend(unheard);
+        }
+        let mut unread = remains.owed;
+        if !unread.is_empty() {
+            owner.rare.owed.extend(unread.drain(..));
+        }
+        Self {
+            bonds: std::mem::take(&mut owner.bonds),
+            rare: std::mem::take(&mut owner.rare),
+        }
+    }
+
+    /// Tells everybody, in the order of the laws.
+    fn settle(mut self, process: &Process, reason: &ExitReason) {
+        let header = process.header();
+        if planted!(MonitorsFirst) {
+            tell_watchers(process, std::mem::take(&mut self.bonds.watchers), reason);
+        }
+        if planted!(JoinTooEarly) {
+            join_early(process, &mut self.bonds.watchers, reason);
+        }
+        tell_links(process, &self.bonds.links, reason);
+        if planted!(NameReleasedLate) {
+            release_name(process);
+        }
+        // Links before monitors, and monitors in their order: those that came
+        // too late to be heard after those that were, and the latest last.
+        if self.rare.is_there() {
+            let rare = &mut *self.rare;
+            let is_link = |signal: &mut Signal| matches!(signal, Signal::Link { .. });
+            let links = rare.unheard.extract_if(.., is_link).collect();
+            answer(process, links, reason);
+            if !planted!(CallersForgotten) {
+                fail_owed(process, rare, reason);
+            }
+        }
+        if self.bonds.is_there() {
+            tell_watchers(process, std::mem::take(&mut self.bonds.watchers), reason);
+        }
+        if self.rare.is_there() {
+            answer(process, std::mem::take(&mut self.rare.unheard), reason);
+        }
+        tell_late(process, reason);
+        if !planted!(TableKept) {
+            header.node.table.remove(header.pid);
+        }
+        if self.rare.is_there() {
+            leave_monitored(process, std::mem::take(&mut self.rare.monitors));
+        }
+    }
+}
+
+/// Drops the notices that were not received, and cancels the timer of calls.
+fn drop_unread(process: &Process) {
+    let mut owner = process.owner();
+    if !owner.rare.is_there() {
+        return;
+    }
+    let notices = std::mem::take(&mut owner.rare.notices);
+    let receiver = owner.rare.receiver.take();
+    let alarm = owner.rare.alarm.take();
+    drop(owner);
+    if let Some(alarm) = alarm {
+        process.header().node.timers.cancel(alarm);
+    }
+    drop_caught(notices);
+    drop_caught(receiver);
+}
+
 /// Drops what is left of the body. If that panics, the panic is the reason.
-fn drop_body(process: &Arc<dyn Process>, death: Death) -> Death {
+fn drop_body(process: &Process, death: Death) -> Death {
     let (Death::Own(reason) | Death::Ordered(reason)) = &death;
     // Decided before anything is dropped, so that an operation in a destructor
     // finds the process dying.
-    process
-        .header()
-        .owner
-        .lock()
-        .fate
-        .get_or_insert_with(|| reason.clone());
+    process.owner().fate.get_or_insert_with(|| reason.clone());
     panic_hook::forget_place();
     match process.drop_body() {
         Ok(()) => death,
@@ -104,44 +154,19 @@ fn drop_body(process: &Arc<dyn Process>, death: Death) -> Death {
     }
 }
 
-/// Drops the notices that were not received.
-fn drop_unread(process: &Arc<dyn Process>) {
-    let mut owner = process.header().owner.lock();
-    let notices = std::mem::take(&mut owner.notices);
-    let receiver = owner.receiver.take();
-    drop(owner);
-    drop_caught(notices);
-    drop_caught(receiver);
-}
-
-fn release_name(process: &Arc<dyn Process>) {
+fn release_name(process: &Process) {
     let header = process.header();
-    let mut registration = header.registration.lock();
-    let before = std::mem::replace(&mut *registration, Registration::Closed);
-    if let Registration::Named(name) = &before
+    let mut identity = header.identity.lock();
+    identity.flags |= ENDING;
+    if let Some(name) = identity.name.take()
         && !planted!(NameKept)
     {
-        header.node.registry.remove(name, header.pid);
-    }
-}
-
-/// What a process did not live to hear.
-struct Unheard {
-    links: Vec<Signal>,
-    others: Vec<Signal>,
-}
-
-impl Unheard {
-    fn take(process: &Arc<dyn Process>) -> Self {
-        let all = std::mem::take(&mut process.header().owner.lock().unheard);
-        let is_link = |signal: &Signal| matches!(signal, Signal::Link { .. });
-        let (links, others) = all.into_iter().partition(is_link);
-        Self { links, others }
+        header.node.registry.remove(&name, header.pid);
     }
 }
 
 /// Answers what the process did not live to hear.
-fn answer(process: &Arc<dyn Process>, unheard: Vec<Signal>, reason: &ExitReason) {
+fn answer(process: &Process, unheard: Vec<Signal>, reason: &ExitReason) {
     let header = process.header();
     for signal in unheard {
         match signal {
@@ -157,27 +182,20 @@ fn answer(process: &Arc<dyn Process>, unheard: Vec<Signal>, reason: &ExitReason)
 }
 
 /// Tells the callers that still wait for a reply (law GS-24).
-fn fail_owed(
-    process: &Arc<dyn Process>,
-    unread: Vec<Arc<dyn crate::reply::Owed>>,
-    reason: &ExitReason,
-) {
-    let (owed, unanswered) = {
-        let mut owner = process.header().owner.lock();
-        (
-            std::mem::take(&mut owner.owed),
-            std::mem::take(&mut owner.unanswered),
-        )
-    };
-    for reply in owed.into_iter().chain(unanswered).chain(unread) {
-        reply::refuse(process, &reply, Unanswered::Down(reason.clone()));
+fn fail_owed(process: &Process, rare: &mut Rare, reason: &ExitReason) {
+    for owed in std::mem::take(&mut rare.owed) {
+        if owed.is_open() {
+            reply::fail(process, owed, Unanswered::Down(reason.clone()));
+        }
+    }
+    for reply in std::mem::take(&mut rare.unanswered) {
+        reply::refuse(process, reply, Unanswered::Down(reason.clone()));
     }
 }
 
-fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
+fn tell_links(process: &Process, links: &Links, reason: &ExitReason) {
     let header = process.header();
-    let links: Links = std::mem::take(&mut header.owner.lock().links);
-    observe!(header.node, |world| world.tells_links(process, &links));
+    observe!(header.node, |world| world.tells_links(process, links));
     let left_out = if planted!(ExitDropped) {
         links.linked().last()
     } else {
@@ -197,22 +215,17 @@ fn tell_links(process: &Arc<dyn Process>, reason: &ExitReason) {
 }
 
 /// A planted bug: the joins go before the links.
-fn join_early(process: &Arc<dyn Process>, reason: &ExitReason) {
-    let header = process.header();
-    let mut owner = header.owner.lock();
-    let joins = owner
-        .watchers
-        .extract_if(.., |_, watcher| matches!(watcher, Watcher::Waiter(_)));
-    let joins: Vec<_> = joins.collect();
-    drop(owner);
-    for (reference, watcher) in joins {
-        tell_watcher(&header.node, header.pid, reference, watcher, reason.clone());
+fn join_early(process: &Process, watchers: &mut Few<MonitorRef, Watcher>, reason: &ExitReason) {
+    let mut joins = Few::None;
+    for (reference, watcher) in std::mem::take(watchers) {
+        let waits = matches!(watcher, Watcher::Waiter(_));
+        if waits { &mut joins } else { &mut *watchers }.insert(reference, watcher);
     }
+    tell_watchers(process, joins, reason);
 }
 
-fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
+fn tell_watchers(process: &Process, watchers: Few<MonitorRef, Watcher>, reason: &ExitReason) {
     let header = process.header();
-    let watchers = std::mem::take(&mut header.owner.lock().watchers);
     for (reference, watcher) in watchers
         .into_iter()
         .skip(usize::from(planted!(DownDropped)))
@@ -223,20 +236,13 @@ fn tell_watchers(process: &Arc<dyn Process>, reason: &ExitReason) {
 
 /// Tells those who came late, and those who come while they are told, in their
 /// order; from then on whoever comes is told at once.
-fn tell_late(process: &Arc<dyn Process>, reason: &ExitReason) {
-    let header = process.header();
+fn tell_late(process: &Process, reason: &ExitReason) {
     loop {
-        let waiters = {
-            let mut owner = header.owner.lock();
-            match std::mem::replace(&mut owner.late, Late::Told) {
-                Late::Waiting(waiters) if !waiters.is_empty() => {
-                    owner.late = Late::Waiting(Vec::new());
-                    waiters
-                }
-                Late::Waiting(_) | Late::Told => return,
-            }
-        };
-        for waiter in waiters {
+        let mut waiters = process.late();
+        if waiters.is_empty() {
+            return;
+        }
+        for waiter in waiters.drain(..) {
             waiter.tell(process, reason.clone());
         }
     }
@@ -244,22 +250,16 @@ fn tell_late(process: &Arc<dyn Process>, reason: &ExitReason) {
 
 /// Tells one who found the mailbox closed: once the links have been told (law
 /// SIG-17).
-pub(crate) fn tell_when_links_are(process: &Arc<dyn Process>, waiter: LateWaiter) {
-    let mut owner = process.header().owner.lock();
-    match &mut owner.late {
-        Late::Waiting(late) => late.push(waiter),
-        Late::Told => {
-            let reason = owner.fate.clone();
-            drop(owner);
-            waiter.tell(process, reason.unwrap_or(ExitReason::NoProcess));
-        }
+pub(crate) fn tell_when_links_are(process: &Process, waiter: LateWaiter) {
+    if let Err((waiter, reason)) = process.wait_for_late(waiter) {
+        waiter.tell(process, reason);
     }
 }
 
 impl LateWaiter {
     /// For a monitor and a call the process was not there; a join is told the
     /// true reason.
-    fn tell(self, process: &Arc<dyn Process>, reason: ExitReason) {
+    fn tell(self, process: &Process, reason: ExitReason) {
         let header = process.header();
         match self {
             Self::Join { owner, slot } => header.node.settle(header.pid, owner, &slot, reason),
@@ -267,7 +267,7 @@ impl LateWaiter {
                 let reason = ExitReason::NoProcess;
                 tell_watcher(&header.node, header.pid, reference, watcher, reason);
             }
-            Self::Call { reply, message } => reply::refuse_unheard(process, &reply, message),
+            Self::Call { reply, message } => reply::fail_unheard(process, reply, message),
         }
     }
 }
@@ -295,9 +295,8 @@ pub(crate) fn tell_watcher(
 }
 
 /// Takes this process out of the processes it watched (law MON-14).
-fn leave_monitored(process: &Arc<dyn Process>) {
+fn leave_monitored(process: &Process, monitors: Few<MonitorRef, Pid>) {
     let header = process.header();
-    let monitors: BTreeMap<MonitorRef, Pid> = std::mem::take(&mut header.owner.lock().monitors);
     for (reference, target) in monitors {
         observe!(header.node, |world| world.demonitored(reference));
         NodeInner::deliver(

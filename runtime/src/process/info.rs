@@ -1,10 +1,8 @@
 //! What can be known of a process: [`ProcessInfo`].
 
-use std::sync::Arc;
-
 use crate::name::Name;
 use crate::pid::Pid;
-use crate::process::cell::{Header, Process, Registration};
+use crate::process::cell::Process;
 use crate::process::reaction::ExitMode;
 use crate::signal::Watcher;
 
@@ -38,31 +36,12 @@ pub struct ProcessInfo {
     pub message_queue_len: usize,
 }
 
-impl Header {
-    /// The registered name.
-    pub(crate) fn name(&self) -> Option<Name> {
-        match &*self.registration.lock() {
-            Registration::Named(name) => Some(name.clone()),
-            Registration::Free | Registration::Closed => None,
-        }
-    }
-
-    /// Whether the last rites have begun: nobody sees the process any more.
-    pub(crate) fn is_ending(&self) -> bool {
-        matches!(&*self.registration.lock(), Registration::Closed)
-    }
-
-    pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.owner.lock().label.clone()
-    }
-}
-
 /// The picture of a process, for the thread that has its turn.
-pub(crate) fn of(process: &Arc<dyn Process>) -> ProcessInfo {
+pub(crate) fn of(process: &Process) -> ProcessInfo {
     let header = process.header();
     let name = header.name();
     let queued = process.queue_len();
-    let owner = header.owner.lock();
+    let owner = process.owner();
     let watching = |(reference, watcher): (&crate::MonitorRef, &Watcher)| match watcher {
         Watcher::Process { .. } => Some(reference.owner()),
         Watcher::Waiter(_) => None,
@@ -70,12 +49,17 @@ pub(crate) fn of(process: &Arc<dyn Process>) -> ProcessInfo {
     ProcessInfo {
         pid: header.pid,
         name,
-        label: owner.label.as_deref().map(str::to_owned),
-        parent: header.parent,
+        label: header.label().as_deref().map(str::to_owned),
+        parent: header.parent(),
         trap_exit: owner.exit_mode == ExitMode::Trapped,
-        links: owner.links.linked().collect(),
-        monitors: owner.monitors.values().copied().collect(),
-        monitored_by: owner.watchers.iter().filter_map(watching).collect(),
-        message_queue_len: queued + owner.notices.len(),
+        links: owner.bonds.links.linked().collect(),
+        monitors: owner
+            .rare
+            .monitors
+            .iter()
+            .map(|(_, target)| *target)
+            .collect(),
+        monitored_by: owner.bonds.watchers.iter().filter_map(watching).collect(),
+        message_queue_len: queued + owner.rare.notices.len(),
     }
 }

@@ -42,7 +42,7 @@ struct Watch {
 
 impl Join {
     /// Waits for this very process. If it has ended, its reason is known.
-    pub(crate) fn of(process: &Arc<dyn Process>) -> Self {
+    pub(crate) fn of(process: &Process) -> Self {
         Self::monitor(process, |reference, slot| LateWaiter::Join {
             owner: reference.owner(),
             slot,
@@ -51,7 +51,7 @@ impl Join {
 
     /// Waits for this very process. If it has ended, the answer is
     /// [`ExitReason::NoProcess`].
-    pub(crate) fn of_living(process: &Arc<dyn Process>) -> Self {
+    pub(crate) fn of_living(process: &Process) -> Self {
         Self::monitor(process, |reference, slot| LateWaiter::Monitor {
             reference,
             watcher: Watcher::Waiter(slot),
@@ -60,7 +60,7 @@ impl Join {
 
     /// Monitors a process; `late` says what to do if it has ended.
     fn monitor(
-        process: &Arc<dyn Process>,
+        process: &Process,
         late: fn(MonitorRef, Arc<Slot<ExitReason>>) -> LateWaiter,
     ) -> Self {
         let node = &process.header().node;
@@ -110,7 +110,7 @@ impl Join {
     fn watch(node: &Arc<NodeInner>, target: Pid) -> (Self, MonitorRef) {
         let reference = current::on(node, |process| {
             let header = process.header();
-            MonitorRef::new(header.pid, header.owner.lock().number())
+            MonitorRef::new(header.pid, process.owner().number())
         })
         .unwrap_or_else(|| node.outside_reference());
         let watch = Watch {

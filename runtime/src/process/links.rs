@@ -11,13 +11,12 @@
 //! Source: the ERTS user's guide, "Distribution Protocol", link protocol; the
 //! TLA+ model in the OTP tree.
 
-use std::collections::BTreeMap;
-
+use crate::few::Few;
 use crate::pid::Pid;
 
 /// The links of one process, by the process at the other end.
 #[derive(Debug, Default)]
-pub(crate) struct Links(BTreeMap<Pid, Link>);
+pub(crate) struct Links(Few<Pid, Link>);
 
 /// One end of a link.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -38,6 +37,8 @@ pub(crate) enum Send {
 }
 
 impl Links {
+    pub(crate) const NONE: Self = Self(Few::None);
+
     /// This end links.
     pub(crate) fn link(&mut self, other: Pid) -> Send {
         match self.0.insert(other, Link::Linked) {
@@ -67,7 +68,9 @@ impl Links {
         if planted!(CrossedLinkCounts) {
             self.0.insert(other, Link::Linked);
         }
-        self.0.entry(other).or_insert(Link::Linked);
+        if self.0.get(&other).is_none() {
+            self.0.insert(other, Link::Linked);
+        }
     }
 
     /// The other end unlinked; the caller acknowledges its number. If this end

@@ -1,71 +1,122 @@
 //! What only the process itself touches: its flags, links, monitors, the exit
 //! and down notices it has not received, the replies it owes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::answer::{Owed, Unsent};
 use crate::exit_reason::ExitReason;
+use crate::few::Few;
 use crate::mailbox::{Attention, Stamped};
 use crate::pid::{MonitorRef, Pid};
+use crate::pool::{Empty, Lazy};
+use crate::process::alarm::Alarm;
 use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
-use crate::reply::Owed;
 use crate::signal::{Notice, Signal, Watcher};
 use crate::slot::Slot;
 
 /// The private side of a process.
 ///
-/// It stands behind a lock that only the thread that runs the process ever
-/// takes, so it is never waited for; and nothing of the user's is dropped or
-/// called while it is held, because that might come back here.
+/// It can be had in the process's own turn only, and nothing of the user's is
+/// dropped or called while it is borrowed, because that might come back here.
 pub(crate) struct Owner {
     pub(crate) exit_mode: ExitMode,
-    pub(crate) links: Links,
-    /// The monitors this process made, with whom they watch.
-    pub(crate) monitors: BTreeMap<MonitorRef, Pid>,
-    /// Who watches this process.
-    pub(crate) watchers: BTreeMap<MonitorRef, Watcher>,
-    // Invariant: positions do not decrease.
-    pub(crate) notices: VecDeque<Stamped<Notice>>,
-    /// Why this process must end, once that is decided; after the end, why it
-    /// ended.
-    pub(crate) fate: Option<ExitReason>,
-    /// Who began to wait for the end when it was too late for a signal.
-    pub(crate) late: Late,
-    /// Signals that came after the one that decided the fate.
-    pub(crate) unheard: Vec<Signal>,
-    /// Replies that calls to this process wait for; answered ones are swept
-    /// out now and then.
-    pub(crate) owed: Vec<Arc<dyn Owed>>,
-    /// The length of `owed` at which the next sweep is due.
-    pub(crate) sweep_at: usize,
-    /// Replies that were dropped unanswered in this turn.
-    pub(crate) unanswered: Vec<Arc<dyn Owed>>,
-    /// Whether the body is at its last: replies dropped now are not refused
-    /// before the reason of the end is known.
-    pub(crate) ending: bool,
-    /// The waker of a receive that waits inside a combinator with wakers of
-    /// its own.
-    pub(crate) receiver: Option<Waker>,
     pub(crate) attention: Attention,
     /// Whether mail was taken in during this turn and not looked at since: a
     /// receive that was polled before that does not know of it.
     pub(crate) unseen: bool,
+    /// Whether the body is at its last: replies dropped now are not refused
+    /// before the reason of the end is known.
+    pub(crate) ending: bool,
+    /// Whether a buffer of messages has grown large.
+    pub(crate) swollen: bool,
     /// How many more operations this turn may do.
     pub(crate) budget: u32,
+    /// How many messages were ever taken from the mailbox.
+    pub(crate) taken: u64,
+    /// How many messages were ever received.
+    pub(crate) received: u64,
     /// Numbers the unlinks and monitors of this process.
     pub(crate) next_number: u64,
-    pub(crate) label: Option<Arc<str>>,
+    /// Why this process must end, once that is decided; after the end, why it
+    /// ended.
+    pub(crate) fate: Option<ExitReason>,
+    pub(crate) bonds: Lazy<Bonds>,
+    pub(crate) rare: Lazy<Rare>,
 }
 
-/// Those who wait for the end of a process whose mailbox is closed: they are
-/// told after all who came in time, in their order (laws SIG-01, SIG-17).
-pub(crate) enum Late {
-    Waiting(Vec<LateWaiter>),
-    /// Everybody was told; the fate can be had at once.
-    Told,
+/// Who is to be told of the end.
+pub(crate) struct Bonds {
+    pub(crate) links: Links,
+    /// Who watches this process.
+    pub(crate) watchers: Few<MonitorRef, Watcher>,
+}
+
+/// What most processes do without most of the time.
+pub(crate) struct Rare {
+    /// The monitors this process made, with whom they watch.
+    pub(crate) monitors: Few<MonitorRef, Pid>,
+    // Invariant: positions do not decrease.
+    pub(crate) notices: VecDeque<Stamped<Notice>>,
+    /// Signals that came after the one that decided the fate.
+    pub(crate) unheard: Vec<Signal>,
+    /// Replies that calls to this process wait for, oldest first; answered ones
+    /// are swept out now and then.
+    pub(crate) owed: VecDeque<Owed>,
+    /// The length of `owed` at which the next sweep is due.
+    pub(crate) sweep_at: usize,
+    /// Replies that were dropped unanswered in this turn.
+    pub(crate) unanswered: Vec<Unsent>,
+    /// The waker of a receive that waits inside a combinator with wakers of
+    /// its own.
+    pub(crate) receiver: Option<Waker>,
+    /// The timer of the calls that it waits for.
+    pub(crate) alarm: Alarm,
+}
+
+impl Empty for Bonds {
+    const EMPTY: &'static Self = &Self {
+        links: Links::NONE,
+        watchers: Few::None,
+    };
+
+    fn empty() -> Self {
+        Self {
+            links: Links::NONE,
+            watchers: Few::None,
+        }
+    }
+}
+
+impl Rare {
+    const SWEEP_MIN: usize = 32;
+
+    const fn new() -> Self {
+        Self {
+            monitors: Few::None,
+            notices: VecDeque::new(),
+            unheard: Vec::new(),
+            owed: VecDeque::new(),
+            sweep_at: Self::SWEEP_MIN,
+            unanswered: Vec::new(),
+            receiver: None,
+            alarm: Alarm::NONE,
+        }
+    }
+}
+
+impl Empty for Rare {
+    const EMPTY: &'static Self = {
+        static EMPTY: Rare = Rare::new();
+        &EMPTY
+    };
+
+    fn empty() -> Self {
+        Self::new()
+    }
 }
 
 /// Who came late.
@@ -79,7 +130,7 @@ pub(crate) enum LateWaiter {
         watcher: Watcher,
     },
     Call {
-        reply: Arc<dyn Owed>,
+        reply: Owed,
         /// Kept until the caller is told: it holds the way back, which must not
         /// speak first.
         message: Box<dyn Send>,
@@ -89,28 +140,20 @@ pub(crate) enum LateWaiter {
 impl Owner {
     /// How many messages a process may receive before it gives way.
     pub(crate) const BUDGET: u32 = 256;
-    const SWEEP_MIN: usize = 32;
-
-    pub(crate) fn new(exit_mode: ExitMode, label: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(exit_mode: ExitMode) -> Self {
         Self {
             exit_mode,
-            links: Links::default(),
-            monitors: BTreeMap::new(),
-            watchers: BTreeMap::new(),
-            notices: VecDeque::new(),
-            fate: None,
-            late: Late::Waiting(Vec::new()),
-            unheard: Vec::new(),
-            owed: Vec::new(),
-            sweep_at: Self::SWEEP_MIN,
-            unanswered: Vec::new(),
-            ending: false,
-            receiver: None,
             attention: Attention::Signals,
             unseen: false,
+            ending: false,
+            swollen: false,
             budget: Self::BUDGET,
+            taken: 0,
+            received: 0,
             next_number: 1,
-            label,
+            fate: None,
+            bonds: Lazy::default(),
+            rare: Lazy::default(),
         }
     }
 
@@ -126,15 +169,35 @@ impl Owner {
         number
     }
 
-    /// Takes the answered replies out of `owed` when it has grown enough for
-    /// that to cost little per call; the caller drops them.
-    pub(crate) fn sweep_owed(&mut self) -> Vec<Arc<dyn Owed>> {
-        if self.owed.len() < self.sweep_at {
+    /// Whether a receive need look at nothing but the messages.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.fate.is_none()
+            && (!self.rare.is_there()
+                || self.rare.notices.is_empty() && self.rare.receiver.is_none())
+    }
+
+    /// How many messages were taken in and not received.
+    pub(crate) fn unread(&self) -> u64 {
+        self.taken - self.received
+    }
+
+    /// Notes the replies that calls which were taken in wait for. If there are
+    /// many by now, the answered ones come out, for the caller to drop; so
+    /// seldom that it costs little per call.
+    pub(crate) fn take_owed(&mut self, owed: &mut Vec<Owed>) -> Vec<Owed> {
+        let rare = &mut *self.rare;
+        for owed in owed.drain(..) {
+            rare.owed.push_back(owed);
+        }
+        if rare.owed.len() < rare.sweep_at {
             return Vec::new();
         }
-        let answered = self.owed.extract_if(.., |reply| !reply.is_open()).collect();
-        self.sweep_at = (self.owed.len() * 2).max(Self::SWEEP_MIN);
-        answered
+        let all = std::mem::take(&mut rare.owed);
+        let (open, answered): (_, VecDeque<_>) = all.into_iter().partition(Owed::is_open);
+        rare.owed = open;
+        rare.sweep_at = (rare.owed.len() * 2).max(Rare::SWEEP_MIN);
+        answered.into()
     }
 }
 

@@ -1,9 +1,10 @@
 //! [`Index`]: who has which name, read without a lock.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
 
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use foldhash::fast::FixedState;
 
 use crate::name::Name;
@@ -18,7 +19,7 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 /// it is until the table is made anew. That shows in a version that they look
 /// at before and after; who meets it waits for the lock.
 ///
-/// Names too long for the table lie behind the lock.
+/// Names too long for the table lie in a map of their own.
 #[derive(Debug)]
 pub(super) struct Index {
     hasher: FixedState,
@@ -29,6 +30,7 @@ pub(super) struct Index {
     current: AtomicUsize,
     tables: [OnceLock<Table>; TABLES],
     ledger: Mutex<Ledger>,
+    long: DashMap<Name, Pid>,
 }
 
 /// What only those who give and take names look at.
@@ -39,7 +41,6 @@ struct Ledger {
     version: u64,
     /// How many slots of the table are filled.
     filled: usize,
-    long: HashMap<Name, Pid>,
 }
 
 // Invariant: a power of two slots, some of them empty.
@@ -86,13 +87,14 @@ impl Index {
             current: AtomicUsize::new(0),
             tables: [const { OnceLock::new() }; TABLES],
             ledger: Mutex::new(Ledger::default()),
+            long: DashMap::new(),
         }
     }
 
     /// Who has a name.
     pub(super) fn get(&self, name: &str) -> Option<Pid> {
         let Some(key) = Key::of(name) else {
-            return self.ledger.lock().long.get(name).copied();
+            return self.long.get(name).map(|holder| *holder);
         };
         self.read(&key).unwrap_or_else(|Disturbed| {
             let _ledger = self.ledger.lock();
@@ -115,10 +117,10 @@ impl Index {
 
     /// Gives a name to a process; if one has it, that one.
     pub(super) fn give(&self, name: &Name, to: Pid) -> Result<(), Pid> {
-        let mut ledger = self.ledger.lock();
         let Some(key) = Key::of(name.as_str()) else {
-            return ledger.give_long(name, to);
+            return self.give_long(name, to);
         };
+        let mut ledger = self.ledger.lock();
         match self.find(&key) {
             Some(slot) => {
                 if let Some(holder) = slot.holder() {
@@ -135,30 +137,36 @@ impl Index {
         Ok(())
     }
 
+    fn give_long(&self, name: &Name, to: Pid) -> Result<(), Pid> {
+        match self.long.entry(name.clone()) {
+            Entry::Occupied(entry) => Err(*entry.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(to);
+                Ok(())
+            }
+        }
+    }
+
     /// Frees a name that this process has.
     pub(super) fn free(&self, name: &Name, from: Pid) {
-        let mut ledger = self.ledger.lock();
         match Key::of(name.as_str()) {
             Some(key) => {
+                let _ledger = self.ledger.lock();
                 let slot = self.find(&key);
                 if let Some(slot) = slot.filter(|slot| slot.holder() == Some(from)) {
                     slot.pass_to(Pid::OUTSIDE);
                 }
             }
-            None => {
-                if ledger.long.get(name) == Some(&from) {
-                    ledger.long.remove(name);
-                }
-            }
+            None => drop(self.long.remove_if(name, |_, holder| *holder == from)),
         }
     }
 
     /// All names and who has them.
     pub(super) fn entries(&self) -> Vec<(Name, Pid)> {
-        let ledger = self.ledger.lock();
+        let _ledger = self.ledger.lock();
         let held = self.held().map(|(key, holder)| (key.name(), holder));
-        let long = ledger.long.iter();
-        held.chain(long.map(|(name, holder)| (name.clone(), *holder)))
+        let long = self.long.iter();
+        held.chain(long.map(|entry| (entry.key().clone(), *entry.value())))
             .collect()
     }
 
@@ -249,16 +257,6 @@ impl Index {
 
 fn empty_table(size: usize) -> Table {
     (0..size).map(|_| Slot::new()).collect()
-}
-
-impl Ledger {
-    fn give_long(&mut self, name: &Name, to: Pid) -> Result<(), Pid> {
-        if let Some(holder) = self.long.get(name) {
-            return Err(*holder);
-        }
-        self.long.insert(name.clone(), to);
-        Ok(())
-    }
 }
 
 impl Slot {

@@ -3,45 +3,36 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::caught::drop_caught;
-use crate::mailbox::Wake;
+use crate::clock;
 use crate::node::NodeInner;
-use crate::process::body;
-use crate::scheduler::{LOCAL, Local, Scheduler, Task};
+use crate::process::body::{self, After};
+use crate::scheduler::local::Local;
+use crate::scheduler::{Scheduler, Task};
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Worker;
 
 /// Runs processes until the node is over.
 pub(crate) async fn run(mut host: Host) {
-    let (node, index) = (Arc::clone(&host.node), host.index);
+    let (node, index) = (Arc::clone(&host.node), host.local.index);
+    let scheduler = &node.scheduler;
+    if scheduler.is_spare(index) {
+        rest(scheduler, index).await;
+    }
     loop {
         match host.turn() {
-            Turn::Spent => give_way().await,
+            Turn::Spent => tokio::task::yield_now().await,
+            Turn::Idle if scheduler.is_spare(index) => rest(scheduler, index).await,
             Turn::Idle => {
-                if sleep(&node.scheduler, index).await == Slept::No {
-                    give_way().await;
+                if sleep(scheduler, index).await == Slept::No {
+                    tokio::task::yield_now().await;
                 }
             }
             Turn::Over => return,
         }
     }
-}
-
-/// Lets other Tokio tasks run, from the back of the worker's queue. Not by
-/// Tokio's own `yield_now`: it keeps the task where no other worker can take
-/// it from, and what runs next here may block.
-pub(super) async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if gave_way {
-            return Poll::Ready(());
-        }
-        gave_way = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Whether a host that lay down really slept.
@@ -55,9 +46,7 @@ pub(super) enum Slept {
 /// task never runs.
 pub(crate) struct Host {
     node: Arc<NodeInner>,
-    index: usize,
-    // Invariant: `None` only inside `turn`.
-    queue: Option<Worker<Task>>,
+    local: Local,
     tick: u32,
 }
 
@@ -72,49 +61,58 @@ enum Turn {
 }
 
 impl Host {
-    /// How many processes run before other Tokio tasks get their turn.
-    const TURN: u32 = 64;
-    /// How many operations they may do in all: a turn is short also if each
-    /// process uses up its own budget.
-    const WORK: u32 = 512;
+    /// How long processes run before other Tokio tasks, and Tokio's driver, get
+    /// their turn.
+    const SLICE: Duration = Duration::from_micros(25);
+    /// How many operations they may do between two looks at the clock.
+    const WORK: u32 = 256;
+    /// How many operations a turn of a process counts for by itself.
+    const TURN: u32 = 3;
 
     pub(crate) fn new(node: Arc<NodeInner>, index: usize, queue: Worker<Task>) -> Self {
+        let local = Local::new(&node.scheduler, index, queue);
         Self {
             node,
-            index,
-            queue: Some(queue),
+            local,
             tick: 0,
         }
     }
 
     fn turn(&mut self) -> Turn {
-        let node = Arc::clone(&self.node);
-        let _local = lay_open(&node.scheduler, self.index, &mut self.queue);
-        let mut work = 0;
-        for _ in 0..Self::TURN {
-            self.tick = self.tick.wrapping_add(1);
-            let Some(process) = node.scheduler.find(self.index, self.tick) else {
-                return if node.scheduler.is_done() {
-                    Turn::Over
-                } else {
-                    Turn::Idle
+        let (node, local) = (&self.node, &self.local);
+        let _open = local.lay_open();
+        let turns = &node.scheduler.hosts[local.index].turns;
+        let began = clock::stopwatch();
+        loop {
+            let mut work = 0;
+            while work < Self::WORK {
+                self.tick = self.tick.wrapping_add(1);
+                let Some(process) = node.scheduler.find(local, self.tick) else {
+                    return if node.scheduler.is_done() {
+                        Turn::Over
+                    } else {
+                        Turn::Idle
+                    };
                 };
-            };
-            node.scheduler.hosts[self.index]
-                .turns
-                .fetch_add(1, Ordering::Relaxed);
-            let turned = body::turn(&process);
-            match turned.wake {
-                Wake::Schedule => node.scheduler.requeue(process),
-                // It may be the last one to hold the process.
-                Wake::Already => drop_caught(process),
+                // Nobody else writes it.
+                turns.store(turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let turned = body::turn(&process);
+                match turned.after {
+                    After::Again => local.queue.push(process),
+                    After::Rest => process.rest(),
+                    // It may be the last one to hold the process.
+                    After::Over => drop_caught(process),
+                }
+                // A turn costs more than an operation.
+                work += Self::TURN + turned.work;
+                if !tokio::task::coop::has_budget_remaining() {
+                    return Turn::Spent;
+                }
             }
-            work += turned.work;
-            if work >= Self::WORK || !tokio::task::coop::has_budget_remaining() {
-                break;
+            if clock::stopwatch().duration_since(began) >= Self::SLICE {
+                return Turn::Spent;
             }
         }
-        Turn::Spent
     }
 }
 
@@ -138,40 +136,26 @@ pub(super) async fn sleep(scheduler: &Scheduler, index: usize) -> Slept {
     slept
 }
 
+/// Sleeps until the watchdog sees that the others are stuck.
+async fn rest(scheduler: &Scheduler, index: usize) {
+    let mut lain_down = false;
+    poll_fn(|cx| {
+        if lain_down && !scheduler.spares.is_asleep(index) {
+            return Poll::Ready(());
+        }
+        lain_down = true;
+        scheduler.spares.lie_down(index, cx.waker().clone());
+        if scheduler.is_done() {
+            scheduler.spares.rise(index);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         self.node.host_left();
-    }
-}
-
-/// Lends a host's queue to its thread for a turn.
-pub(super) fn lay_open<'a>(
-    scheduler: &Scheduler,
-    index: usize,
-    queue: &'a mut Option<Worker<Task>>,
-) -> LaidOpen<'a> {
-    let lent = queue.take().expect("a host lends its queue once at a time");
-    let local = Local {
-        scheduler: std::ptr::from_ref(scheduler),
-        index,
-        queue: lent,
-        streak: 0,
-    };
-    LaidOpen {
-        before: LOCAL.with(|place| place.replace(Some(local))),
-        queue,
-    }
-}
-
-/// Takes the queue back at the end of a turn.
-pub(super) struct LaidOpen<'a> {
-    before: Option<Local>,
-    queue: &'a mut Option<Worker<Task>>,
-}
-
-impl Drop for LaidOpen<'_> {
-    fn drop(&mut self) {
-        let local = LOCAL.with(|place| place.replace(self.before.take()));
-        *self.queue = local.map(|local| local.queue);
     }
 }

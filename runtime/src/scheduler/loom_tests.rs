@@ -8,9 +8,10 @@ use loom::sync::Notify;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::host::{Slept, give_way, lay_open, sleep};
+use super::host::{Slept, sleep};
+use super::local::Local;
 use super::*;
-use crate::testing::Token;
+use crate::process::cell::token;
 
 /// A model with three hosts or a host and a stop has too many orders for all of
 /// them to be tried.
@@ -30,20 +31,24 @@ struct World {
 }
 
 impl World {
-    fn new(hosts: usize) -> (LoomArc<Self>, Vec<Worker<Task>>) {
-        let (scheduler, queues, _) = Scheduler::new(hosts);
-        let world = Self {
+    /// With hosts, of which none is a spare.
+    fn new(hosts: usize) -> (LoomArc<Self>, Vec<Local>) {
+        let (scheduler, mut queues, _) = Scheduler::new(hosts);
+        queues.truncate(hosts);
+        let world = LoomArc::new(Self {
             scheduler,
             runs: AtomicUsize::new(0),
             ran: Notify::new(),
-        };
-        (LoomArc::new(world), queues)
+        });
+        let local = |(index, queue)| Local::new(&world.scheduler, index, queue);
+        let locals = queues.into_iter().enumerate().map(local).collect();
+        (world, locals)
     }
 
     /// A turn of a host, as `host.rs` has it: runs all that it finds.
-    fn turn(&self, index: usize, queue: &mut Option<Worker<Task>>) {
-        let _local = lay_open(&self.scheduler, index, queue);
-        while let Some(task) = self.scheduler.find(index, 1) {
+    fn turn(&self, local: &Local) {
+        let _open = local.lay_open();
+        while let Some(task) = self.scheduler.find(local, 1) {
             drop(task);
             self.runs.fetch_add(1, Ordering::SeqCst);
             self.ran.notify();
@@ -51,16 +56,15 @@ impl World {
     }
 
     /// A host until the node is over.
-    fn host(&self, index: usize, queue: Worker<Task>) {
-        let mut queue = Some(queue);
+    fn host(&self, local: &Local) {
         block_on(async {
             loop {
-                self.turn(index, &mut queue);
+                self.turn(local);
                 if self.scheduler.is_done() {
                     return;
                 }
-                if sleep(&self.scheduler, index).await == Slept::No {
-                    give_way().await;
+                if sleep(&self.scheduler, local.index).await == Slept::No {
+                    loom::thread::yield_now();
                 }
             }
         });
@@ -76,11 +80,11 @@ impl World {
 #[test]
 fn loom_a_process_scheduled_from_outside_is_run_and_the_stop_wakes_the_host() {
     model(|| {
-        let (world, mut queues) = World::new(1);
-        let queue = queues.remove(0);
+        let (world, mut locals) = World::new(1);
+        let queue = locals.remove(0);
         let theirs = LoomArc::clone(&world);
-        let host = thread::spawn(move || theirs.host(0, queue));
-        world.scheduler.schedule(Arc::new(Token::default()));
+        let host = thread::spawn(move || theirs.host(&queue));
+        world.scheduler.schedule(token());
         while world.runs() == 0 {
             world.ran.wait();
         }
@@ -95,17 +99,16 @@ fn loom_a_process_scheduled_from_outside_is_run_and_the_stop_wakes_the_host() {
 #[test]
 fn loom_what_is_queued_behind_a_process_that_blocks_is_run_by_another_host() {
     model(|| {
-        let (world, mut queues) = World::new(2);
-        let (second, first) = (queues.remove(1), queues.remove(0));
+        let (world, mut locals) = World::new(2);
+        let (second, first) = (locals.remove(1), locals.remove(0));
         let theirs = LoomArc::clone(&world);
-        let other = thread::spawn(move || theirs.host(1, second));
-        let mut queue = Some(first);
+        let other = thread::spawn(move || theirs.host(&second));
         let next;
         {
-            let _local = lay_open(&world.scheduler, 0, &mut queue);
-            world.scheduler.schedule(Arc::new(Token::default()));
-            world.scheduler.schedule(Arc::new(Token::default()));
-            next = world.scheduler.find_local(0);
+            let _open = first.lay_open();
+            world.scheduler.schedule(token());
+            world.scheduler.schedule(token());
+            next = world.scheduler.find_local(&first);
             while world.runs() == 0 {
                 world.ran.wait();
             }
@@ -122,17 +125,16 @@ fn loom_what_is_queued_behind_a_process_that_blocks_is_run_by_another_host() {
 #[test]
 fn loom_a_process_that_is_stolen_runs_once() {
     model(|| {
-        let (world, mut queues) = World::new(2);
-        let (second, first) = (queues.remove(1), queues.remove(0));
+        let (world, mut locals) = World::new(2);
+        let (second, first) = (locals.remove(1), locals.remove(0));
         let theirs = LoomArc::clone(&world);
-        let thief = thread::spawn(move || theirs.turn(1, &mut Some(second)));
-        let mut queue = Some(first);
+        let thief = thread::spawn(move || theirs.turn(&second));
         {
-            let _local = lay_open(&world.scheduler, 0, &mut queue);
-            world.scheduler.schedule(Arc::new(Token::default()));
-            world.scheduler.schedule(Arc::new(Token::default()));
+            let _open = first.lay_open();
+            world.scheduler.schedule(token());
+            world.scheduler.schedule(token());
         }
-        world.turn(0, &mut queue);
+        world.turn(&first);
         thief.join().unwrap();
         assert_eq!(world.runs(), 2);
     });
@@ -143,21 +145,21 @@ fn loom_a_process_that_is_stolen_runs_once() {
 #[test]
 fn loom_nothing_stays_queued_when_the_node_is_over() {
     model(|| {
-        let (world, mut queues) = World::new(1);
-        let process = Arc::new(Token::default());
-        let mut queue = queues.pop();
+        let (world, mut locals) = World::new(1);
+        let process = token();
+        let local = locals.remove(0);
         {
-            let _local = lay_open(&world.scheduler, 0, &mut queue);
-            world.scheduler.schedule(Arc::clone(&process) as _);
-            world.scheduler.schedule(Arc::clone(&process) as _);
+            let _open = local.lay_open();
+            world.scheduler.schedule(process.clone());
+            world.scheduler.schedule(process.clone());
         }
-        let task = Arc::clone(&process);
+        let task = process.clone();
         let theirs = LoomArc::clone(&world);
         let sender = thread::spawn(move || theirs.scheduler.schedule(task));
         world.scheduler.finish();
         sender.join().unwrap();
         assert!(!world.scheduler.has_work());
-        assert_eq!(Arc::strong_count(&process), 1);
+        assert_eq!(process.count(), 1);
     });
 }
 
@@ -166,22 +168,22 @@ fn loom_nothing_stays_queued_when_the_node_is_over() {
 #[test]
 fn loom_nothing_stays_with_a_host_that_leaves() {
     model(|| {
-        let (world, mut queues) = World::new(1);
-        let mut queue = queues.pop();
-        let process = Arc::new(Token::default());
-        let tasks = [Arc::clone(&process), Arc::clone(&process)];
+        let (world, mut locals) = World::new(1);
+        let local = locals.remove(0);
+        let process = token();
+        let tasks = [process.clone(), process.clone()];
         let theirs = LoomArc::clone(&world);
         let host = thread::spawn(move || {
             {
-                let _local = lay_open(&theirs.scheduler, 0, &mut queue);
+                let _open = local.lay_open();
                 for task in tasks {
                     theirs.scheduler.schedule(task);
                 }
             }
-            theirs.host(0, queue.expect("it is given back"));
+            theirs.host(&local);
         });
         world.scheduler.finish();
         host.join().unwrap();
-        assert_eq!(Arc::strong_count(&process), 1);
+        assert_eq!(process.count(), 1);
     });
 }

@@ -86,7 +86,7 @@ impl Duty {
 /// Gives the watchdog of a node its thread, which ends with the node. Where
 /// there is but one host, nobody could help it.
 pub(crate) fn start(node: &Arc<NodeInner>, rung: Receiver<()>) -> std::io::Result<()> {
-    if node.scheduler.hosts.len() == 1 {
+    if node.scheduler.regular == 1 {
         return Ok(());
     }
     node.scheduler.watchdog.call();
@@ -118,7 +118,9 @@ fn watch(node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
         let turns = scheduler.turns();
         let stuck = turns.iter().zip(&before).any(|(now, before)| now == before);
         if stuck && scheduler.has_work() {
-            scheduler.sleepers.wake_one();
+            if !scheduler.sleepers.wake_one() {
+                scheduler.spares.wake_one();
+            }
             // From outside the workers, so that one that is parked is woken,
             // and takes what it can from the others.
             if let Some(runtime) = &node.runtime {

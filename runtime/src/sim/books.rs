@@ -1,21 +1,21 @@
 //! The books: what is owed to whom, kept beside the runtime while it runs, so
 //! that nothing can be lost unseen. The checks are numbered in
 //! docs/reliability.md.
+#![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Weak};
 
+use crate::answer::{Owed, Watched};
 use crate::mailbox::Attention;
 use crate::node::NodeInner;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::cell::{Process, Registration};
-use crate::reply::Owed;
+use crate::process::cell::Process;
 
 /// What is owed.
 #[derive(Default)]
 pub(super) struct Books {
     /// Everybody who lives, in the order of their pids.
-    living: BTreeMap<Pid, Arc<dyn Process>>,
+    living: BTreeMap<Pid, Process>,
     violation: Option<String>,
     /// The monitors in force, with whom they watch.
     monitors: HashMap<MonitorRef, Pid>,
@@ -23,7 +23,7 @@ pub(super) struct Books {
     exits: HashMap<Pid, BTreeSet<Pid>>,
     mail: HashMap<Pid, Mail>,
     /// The calls that are not answered, with who is to answer.
-    calls: Vec<(Pid, Weak<dyn Owed>)>,
+    calls: Vec<(Pid, Watched)>,
     /// Who was killed and must be gone at rest.
     doomed: BTreeSet<Pid>,
     /// Whose panic is a failure of the simulation.
@@ -39,12 +39,12 @@ struct Mail {
 }
 
 impl Books {
-    pub(super) fn spawned(&mut self, process: &Arc<dyn Process>) {
+    pub(super) fn spawned(&mut self, process: &Process) {
         let pid = process.header().pid;
-        self.living.insert(pid, Arc::clone(process));
+        self.living.insert(pid, process.clone());
     }
 
-    pub(super) fn living(&self) -> impl Iterator<Item = &Arc<dyn Process>> {
+    pub(super) fn living(&self) -> impl Iterator<Item = &Process> {
         self.living.values()
     }
 
@@ -53,7 +53,7 @@ impl Books {
     }
 
     /// Lets everybody go; for the end of the simulation.
-    pub(super) fn clear(&mut self) -> BTreeMap<Pid, Arc<dyn Process>> {
+    pub(super) fn clear(&mut self) -> BTreeMap<Pid, Process> {
         std::mem::take(&mut self.living)
     }
 
@@ -114,8 +114,8 @@ impl Books {
         self.mail.entry(pid).or_default().dropped += messages as u64;
     }
 
-    pub(super) fn called(&mut self, server: Pid, reply: &Arc<dyn Owed>) {
-        self.calls.push((server, Arc::downgrade(reply)));
+    pub(super) fn called(&mut self, server: Pid, reply: &Owed) {
+        self.calls.push((server, reply.watch()));
     }
 
     pub(super) fn doom(&mut self, pid: Pid) {
@@ -123,10 +123,9 @@ impl Books {
     }
 
     /// Before a process tells anyone of its end, nobody may find it by name.
-    pub(super) fn telling(&mut self, process: &Arc<dyn Process>) {
+    pub(super) fn telling(&mut self, process: &Process) {
         let header = process.header();
-        let closed = matches!(&*header.registration.lock(), Registration::Closed);
-        if !closed || header.node.registry.holds(header.pid) {
+        if !header.is_ending() || header.node.registry.holds(header.pid) {
             self.violated(format!(
                 "I5: {} tells of its end and has its name",
                 header.pid
@@ -136,7 +135,7 @@ impl Books {
 
     /// The last rites of a process are over. It comes back, to be dropped when
     /// the books are closed again.
-    pub(super) fn ended(&mut self, pid: Pid) -> Option<Arc<dyn Process>> {
+    pub(super) fn ended(&mut self, pid: Pid) -> Option<Process> {
         let gone = self.living.remove(&pid);
         self.exits.remove(&pid);
         self.doomed.remove(&pid);
@@ -152,7 +151,7 @@ impl Books {
     }
 
     /// A signal is about to be handled.
-    pub(super) fn handles(&mut self, process: &Arc<dyn Process>) {
+    pub(super) fn handles(&mut self, process: &Process) {
         let header = process.header();
         if header.node.table.get(header.pid).is_none() {
             self.violated(format!("I6: {} handles a signal after its end", header.pid));
@@ -163,34 +162,47 @@ impl Books {
     pub(super) fn check_at_rest(&mut self, node: &NodeInner) {
         let all: Vec<_> = self.living().cloned().collect();
         for process in &all {
-            self.check_awake(process);
-            self.check_links(node, process);
-            self.check_mail(process);
+            // SAFETY: at rest no process has its turn.
+            unsafe {
+                process.visit(|| {
+                    self.check_awake(process);
+                    self.check_links(node, process);
+                    self.check_mail(process);
+                });
+            }
         }
         self.check_names(node);
         self.check_owed(node);
     }
 
     /// I13: whoever has something to do is awake.
-    fn check_awake(&mut self, process: &Arc<dyn Process>) {
+    fn check_awake(&mut self, process: &Process) {
         let header = process.header();
-        let owner = header.owner.lock();
-        let (attention, notices) = (owner.attention, owner.notices.len());
+        let owner = process.owner();
+        let (attention, notices) = (owner.attention, owner.rare.notices.len());
         drop(owner);
         let receives = attention == Attention::Messages;
-        if process.is_signalled() || receives && (process.queue_len() > 0 || notices > 0) {
+        if process.core().is_signalled() || receives && (process.queue_len() > 0 || notices > 0) {
             self.violated(format!("I13: {} sleeps and has mail", header.pid));
         }
     }
 
     /// I4: links are symmetric, and between the living.
-    fn check_links(&mut self, node: &NodeInner, process: &Arc<dyn Process>) {
+    fn check_links(&mut self, node: &NodeInner, process: &Process) {
         let header = process.header();
-        let linked: Vec<Pid> = header.owner.lock().links.linked().collect();
+        let linked: Vec<Pid> = process.owner().bonds.links.linked().collect();
         for other in linked {
             let back = node.table.get(other).is_some_and(|other| {
-                let owner = other.header().owner.lock();
-                owner.links.linked().any(|pid| pid == header.pid)
+                let back = || {
+                    other
+                        .owner()
+                        .bonds
+                        .links
+                        .linked()
+                        .any(|pid| pid == header.pid)
+                };
+                // SAFETY: as in `check_at_rest`.
+                unsafe { other.visit(back) }
             });
             if !back {
                 self.violated(format!(
@@ -202,7 +214,7 @@ impl Books {
     }
 
     /// I10: no message is lost on the way through a mailbox.
-    fn check_mail(&mut self, process: &Arc<dyn Process>) {
+    fn check_mail(&mut self, process: &Process) {
         let pid = process.header().pid;
         let Some(mail) = self.mail.get(&pid) else {
             return;
@@ -246,8 +258,7 @@ impl Books {
             let what = format!("I3: {to} was never told of the end of {from:?}");
             self.violated(what);
         }
-        self.calls
-            .retain(|(_, reply)| reply.upgrade().is_some_and(|reply| reply.is_open()));
+        self.calls.retain(|(_, reply)| reply.is_open());
         if let Some((server, _)) = self.calls.iter().find(|(server, _)| gone(server)) {
             let what = format!("I11: {server} is gone and a call to it has no answer");
             self.violated(what);

@@ -1,17 +1,15 @@
 //! Where the runtime tells the simulation what happens, and asks it whether a
 //! fault is due. Outside a simulation all of this is one look at a field.
 
-use std::sync::Arc;
-
 use super::trace::Happened;
 use super::world::World;
+use crate::answer::Owed;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::process::links::Links;
-use crate::reply::Owed;
 
 /// The current process has come to an await, or a server to a callback.
 ///
@@ -39,7 +37,7 @@ pub(crate) fn fails_init() -> bool {
 
 /// What the runtime tells.
 impl World {
-    pub(crate) fn spawned(&self, process: &Arc<dyn Process>) {
+    pub(crate) fn spawned(&self, process: &Process) {
         let header = process.header();
         self.books.lock().spawned(process);
         let mut state = self.state.lock();
@@ -49,7 +47,7 @@ impl World {
         });
         let happened = Happened::Spawned {
             pid: header.pid,
-            parent: header.parent,
+            parent: header.parent(),
             name: name.flatten(),
         };
         let now = self.clock.now();
@@ -68,7 +66,7 @@ impl World {
         self.books.lock().down(reference);
     }
 
-    pub(crate) fn handles(&self, process: &Arc<dyn Process>) {
+    pub(crate) fn handles(&self, process: &Process) {
         self.books.lock().handles(process);
     }
 
@@ -88,12 +86,12 @@ impl World {
         self.books.lock().dropped(pid, messages);
     }
 
-    pub(crate) fn called(&self, server: Pid, reply: &Arc<dyn Owed>) {
+    pub(crate) fn called(&self, server: Pid, reply: &Owed) {
         self.books.lock().called(server, reply);
     }
 
     /// A process that ends is about to tell those it is linked to.
-    pub(crate) fn tells_links(&self, process: &Arc<dyn Process>, links: &Links) {
+    pub(crate) fn tells_links(&self, process: &Process, links: &Links) {
         let header = process.header();
         let mut books = self.books.lock();
         books.telling(process);

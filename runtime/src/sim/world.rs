@@ -62,7 +62,7 @@ pub(super) struct State {
 /// Something that could happen next.
 pub(super) enum Item {
     /// A process takes its turn.
-    Run(Arc<dyn Process>),
+    Run(Process),
     /// The oldest thing on its way from one process to another arrives.
     Deliver(Pid, Pid),
 }
@@ -85,7 +85,7 @@ impl Parcel {
 
 /// What the driver is to do.
 pub(super) enum Action {
-    Run(Arc<dyn Process>),
+    Run(Process),
     Deliver(Parcel),
     /// Fire the timer that is due first.
     Fire,
@@ -134,11 +134,11 @@ impl World {
         &self,
         from: Pid,
         to: Pid,
-        via: Arc<V>,
+        via: V,
         load: T,
-        arrive: impl FnOnce(&Arc<V>, T) + Send + 'static,
+        arrive: impl FnOnce(&V, T) + Send + 'static,
     ) where
-        V: ?Sized + Send + Sync + 'static,
+        V: Clone + Send + 'static,
         T: Load,
     {
         if self.over.load(Ordering::Relaxed) {
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// A process was woken.
-    pub(crate) fn schedule(&self, process: Arc<dyn Process>) {
+    pub(crate) fn schedule(&self, process: Process) {
         if self.over.load(Ordering::Relaxed) {
             return drop_caught(process);
         }
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// A process gave way.
-    pub(super) fn put_back(&self, process: Arc<dyn Process>) {
+    pub(super) fn put_back(&self, process: Process) {
         self.state.lock().agenda.push_back(Item::Run(process));
     }
 
@@ -435,7 +435,7 @@ impl State {
                     pid: header.pid,
                     name: header.name(),
                     label: header.label(),
-                    parent: header.parent,
+                    parent: header.parent(),
                 })
             })
             .map(|header| header.pid)

@@ -5,7 +5,7 @@ use loom::sync::Arc as LoomArc;
 use loom::thread;
 
 use super::*;
-use crate::testing::Token;
+use crate::process::cell::token;
 
 impl Table {
     /// With one slot, so that the next process gets the place of the last.
@@ -16,15 +16,11 @@ impl Table {
         LoomArc::new(table)
     }
 
-    fn add(&self, process: &Arc<dyn Process>) -> Pid {
+    fn add(&self, process: &Process) -> Pid {
         let pid = self.reserve().expect("there is room");
-        self.put(pid, Arc::clone(process));
+        self.put(pid, process.clone());
         pid
     }
-}
-
-fn token() -> Arc<dyn Process> {
-    Arc::new(Token::default())
 }
 
 #[test]
@@ -33,18 +29,18 @@ fn loom_a_stale_pid_never_finds_who_has_its_slot_now() {
         let table = Table::of_one_slot();
         let [old, new] = [token(), token()];
         let stale = table.add(&old);
-        let (theirs, next) = (LoomArc::clone(&table), Arc::clone(&new));
+        let (theirs, next) = (LoomArc::clone(&table), new.clone());
         let other = thread::spawn(move || {
             theirs.vacate();
             theirs.remove(stale);
             theirs.add(&next)
         });
         let found = table.get(stale);
-        assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &old)));
+        assert!(found.is_none_or(|found| found.is_same(&old)));
         let fresh = other.join().unwrap();
         assert!(table.get(stale).is_none());
         let found = table.get(fresh).expect("it is there");
-        assert!(Arc::ptr_eq(&found, &new));
+        assert!(found.is_same(&new));
         assert_eq!((table.len(), table.visible()), (1, 1));
     });
 }
@@ -55,10 +51,10 @@ fn loom_a_pid_that_is_not_published_yet_finds_nobody() {
         let table = Table::of_one_slot();
         let process = token();
         let pid = table.reserve().expect("there is room");
-        let (theirs, published) = (LoomArc::clone(&table), Arc::clone(&process));
+        let (theirs, published) = (LoomArc::clone(&table), process.clone());
         let other = thread::spawn(move || theirs.put(pid, published));
         let found = table.get(pid);
-        assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &process)));
+        assert!(found.is_none_or(|found| found.is_same(&process)));
         other.join().unwrap();
         assert!(table.get(pid).is_some());
     });

@@ -1,9 +1,10 @@
 //! Exhaustive: every order in which a few processes can link, unlink and die,
 //! and in which the signals of each direction can arrive (in their order).
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use super::{Link, Links, Send};
+use crate::few::Few;
 use crate::pid::Pid;
 
 const B: usize = 1;
@@ -20,7 +21,7 @@ enum Wire {
 /// Some processes, the wires between them, and what each has seen.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct World<const N: usize> {
-    links: [BTreeMap<Pid, Link>; N],
+    links: [Few<Pid, Link>; N],
     alive: [bool; N],
     /// `wires[x][y]` holds what x sent to y.
     wires: [[VecDeque<Wire>; N]; N],
@@ -35,7 +36,7 @@ fn pid(of: usize) -> Pid {
 impl<const N: usize> World<N> {
     fn new(operations: u8) -> Self {
         Self {
-            links: std::array::from_fn(|_| BTreeMap::new()),
+            links: std::array::from_fn(|_| Few::None),
             alive: [true; N],
             wires: std::array::from_fn(|_| std::array::from_fn(|_| VecDeque::new())),
             next_number: 0,

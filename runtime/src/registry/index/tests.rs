@@ -1,5 +1,7 @@
 //! An index agrees with a map, whatever is asked of it and by how many.
 
+use std::collections::HashMap;
+
 use std::sync::atomic::AtomicBool;
 use std::thread;
 

@@ -1,0 +1,182 @@
+//! [`Path`]: what is measured.
+
+/// A hot path.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Path {
+    /// Two processes send each other messages; per message.
+    Message,
+    /// One process sends to another that does not read; per message.
+    Send,
+    /// A process reads what waits in its mailbox; per message.
+    Receive,
+    /// One process calls a server.
+    Call,
+    /// A process is spawned, runs and ends.
+    Spawn,
+    /// A link is made, an exit goes along it and ends a process.
+    LinkExit,
+    /// A monitor is made, fires, and its message is received.
+    MonitorDown,
+    /// A timer is set and cancelled.
+    Timer,
+    /// A name is looked up.
+    Whereis,
+    /// A message is sent to a name; its process does not read.
+    SendByName,
+    /// As `Message`, with two workers for one pair.
+    Pair,
+    /// Processes in a chain of links are spawned and die of the first; per
+    /// process.
+    Chain,
+    /// The one child of a supervisor crashes and is restarted.
+    Restart,
+    /// Many processes are named, looked up, and lose their names; per process.
+    Names,
+    /// One process is linked to many and ends; per link.
+    Links,
+    /// Many timers are set, then cancelled; per timer.
+    Timers,
+    /// A dynamic supervisor starts many children and stops them; per child.
+    Children,
+    /// A process waits for messages, in a node of many like it.
+    Idle,
+    /// So does a gen_server with a word of state.
+    IdleServer,
+}
+
+/// How a path is measured.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Method {
+    /// By what an operation costs.
+    Cost,
+    /// By how the cost of an operation grows when there are ten times as many.
+    Growth,
+    /// By the bytes that stay allocated.
+    Bytes,
+    /// By how often a thread is woken in the whole run.
+    Wakes,
+}
+
+impl Path {
+    pub(crate) const ALL: [Self; 19] = [
+        Self::Message,
+        Self::Send,
+        Self::Receive,
+        Self::Call,
+        Self::Spawn,
+        Self::LinkExit,
+        Self::MonitorDown,
+        Self::Timer,
+        Self::Whereis,
+        Self::SendByName,
+        Self::Pair,
+        Self::Chain,
+        Self::Restart,
+        Self::Names,
+        Self::Links,
+        Self::Timers,
+        Self::Children,
+        Self::Idle,
+        Self::IdleServer,
+    ];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|path| path.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Call => "call",
+            Self::Spawn => "spawn",
+            Self::LinkExit => "link_exit",
+            Self::MonitorDown => "monitor_down",
+            Self::Timer => "timer",
+            Self::Whereis => "whereis",
+            Self::SendByName => "send_by_name",
+            Self::Pair => "pair",
+            Self::Chain => "chain",
+            Self::Restart => "restart",
+            Self::Names => "names",
+            Self::Links => "links",
+            Self::Timers => "timers",
+            Self::Children => "children",
+            Self::Idle => "idle",
+            Self::IdleServer => "idle_server",
+        }
+    }
+
+    pub(crate) fn method(self) -> Method {
+        match self {
+            Self::Message
+            | Self::Send
+            | Self::Receive
+            | Self::Call
+            | Self::Spawn
+            | Self::LinkExit
+            | Self::MonitorDown
+            | Self::Timer
+            | Self::Whereis
+            | Self::SendByName => Method::Cost,
+            Self::Pair => Method::Wakes,
+            Self::Chain
+            | Self::Restart
+            | Self::Names
+            | Self::Links
+            | Self::Timers
+            | Self::Children => Method::Growth,
+            Self::Idle | Self::IdleServer => Method::Bytes,
+        }
+    }
+
+    /// Whether plain Tokio has something like it to compare with.
+    pub(crate) fn is_in_tokio(self) -> bool {
+        matches!(
+            self,
+            Self::Message
+                | Self::Send
+                | Self::Receive
+                | Self::Call
+                | Self::Spawn
+                | Self::Timer
+                | Self::Pair
+                | Self::Idle
+        )
+    }
+
+    /// How many operations the shorter of two runs does; enough for what
+    /// happens now and then to even out.
+    pub(crate) fn operations(self) -> u64 {
+        match self.method() {
+            Method::Cost => 20_000,
+            Method::Growth => 1_000,
+            Method::Bytes => 100_000,
+            Method::Wakes => 1_000_000,
+        }
+    }
+}
+
+/// Whose path it is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum System {
+    Resurgam,
+    /// Tasks with channels, for comparison.
+    Tokio,
+}
+
+impl System {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Resurgam => "resurgam",
+            Self::Tokio => "tokio",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Resurgam, Self::Tokio]
+            .into_iter()
+            .find(|system| system.name() == name)
+    }
+}

@@ -1,0 +1,105 @@
+//! Two or three threads: of all who could answer one does, who waits is woken,
+//! nothing that was put in is lost or dropped twice, and the memory is freed
+//! once (loom follows every access).
+
+use std::future::poll_fn;
+use std::task::{Context, Waker};
+
+use loom::future::block_on;
+use loom::sync::Arc;
+use loom::thread;
+
+use super::{Debt, Unanswered, answer};
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::reply::CallError;
+
+/// A value of which loom knows whether it was dropped: it leaks otherwise.
+type Value = Arc<u32>;
+
+const DOWN: Unanswered = Unanswered::Down(ExitReason::Killed);
+
+#[test]
+fn loom_a_reply_always_wakes_who_waits() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let server = thread::spawn(move || {
+            reply.put(Ok(Value::new(7)), Debt::Kept);
+            drop(owed);
+        });
+        let told = block_on(poll_fn(|cx| waiter.poll(cx)));
+        assert_eq!(*told.expect("a reply"), 7);
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_reply_that_pays_its_debt_always_wakes_who_waits() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let server = thread::spawn(move || {
+            reply.put(Ok(Value::new(7)), Debt::Paid(owed));
+        });
+        let told = block_on(poll_fn(|cx| waiter.poll(cx)));
+        assert_eq!(*told.expect("a reply"), 7);
+        server.join().unwrap();
+    });
+}
+
+/// The reply was sent elsewhere, and the server ends: one of them is heard.
+#[test]
+fn loom_of_a_reply_and_a_death_one_is_heard() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let elsewhere = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Kept));
+        let server = thread::spawn(move || owed.refuse(DOWN));
+        match block_on(poll_fn(|cx| waiter.poll(cx))) {
+            Ok(value) => assert_eq!(*value, 7),
+            Err(error) => assert_eq!(error, CallError::Down(ExitReason::Killed)),
+        }
+        elsewhere.join().unwrap();
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_who_gives_up_and_who_replies_agree_on_who_has_the_answer() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
+        let early = waiter.close();
+        assert!(early.is_none_or(|told| *told.expect("a reply") == 7));
+        assert!(waiter.close().is_none());
+        server.join().unwrap();
+    });
+}
+
+/// Dropped while it is refused, with a waker in it.
+#[test]
+fn loom_a_call_that_is_dropped_drops_what_came() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let _ = waiter.poll(&Context::from_waker(Waker::noop()));
+        let dropped = thread::spawn(move || reply.erase().refuse(Unanswered::Dropped));
+        let server = thread::spawn(move || owed.refuse(DOWN));
+        drop(waiter);
+        dropped.join().unwrap();
+        server.join().unwrap();
+    });
+}
+
+/// As in a `select`: polled with one waker, then with another, while the
+/// answer comes.
+#[test]
+fn loom_the_waker_that_was_left_last_is_woken() {
+    loom::model(|| {
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
+        let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
+        let told = match waiter.poll(&Context::from_waker(Waker::noop())) {
+            std::task::Poll::Ready(told) => told,
+            std::task::Poll::Pending => block_on(poll_fn(|cx| waiter.poll(cx))),
+        };
+        assert_eq!(*told.expect("a reply"), 7);
+        server.join().unwrap();
+    });
+}
