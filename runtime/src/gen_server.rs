@@ -209,8 +209,14 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for InitError {
 /// What a server's callbacks are given: who they are, and what happens next.
 pub struct ServerContext<S: GenServer> {
     context: Context<S::Message>,
-    parent: Option<Pid>,
-    next: Option<S::Message>,
+    /// [`Pid::NODE`] if no process is.
+    parent: Pid,
+    ordered: Option<Box<Ordered<S::Message>>>,
+}
+
+/// What callbacks ordered to happen next. Most servers never do.
+struct Ordered<M> {
+    next: Option<M>,
     timeout: Option<Duration>,
     last_reply: Option<LastReply>,
 }
@@ -222,11 +228,31 @@ impl<S: GenServer> ServerContext<S> {
     fn new(context: Context<S::Message>, parent: Option<Pid>) -> Self {
         Self {
             context,
-            parent,
-            next: None,
-            timeout: None,
-            last_reply: None,
+            parent: parent.unwrap_or(Pid::NODE),
+            ordered: None,
         }
+    }
+
+    fn ordered(&mut self) -> &mut Ordered<S::Message> {
+        self.ordered.get_or_insert_with(|| {
+            Box::new(Ordered {
+                next: None,
+                timeout: None,
+                last_reply: None,
+            })
+        })
+    }
+
+    fn take_next(&mut self) -> Option<S::Message> {
+        self.ordered.as_mut()?.next.take()
+    }
+
+    fn take_timeout(&mut self) -> Option<Duration> {
+        self.ordered.as_mut()?.timeout.take()
+    }
+
+    fn take_last_reply(&mut self) -> Option<LastReply> {
+        self.ordered.as_mut()?.last_reply.take()
     }
 
     /// This server's pid.
@@ -246,21 +272,21 @@ impl<S: GenServer> ServerContext<S> {
 
     /// The process that started it by `start_link`.
     pub fn parent(&self) -> Option<Pid> {
-        self.parent
+        (self.parent != Pid::NODE).then_some(self.parent)
     }
 
     /// Has `message` handled by [`handle_continue`](GenServer::handle_continue)
     /// right after this callback, before anything that is in the mailbox (law
     /// GS-50).
     pub fn continue_with(&mut self, message: S::Message) {
-        self.next = Some(message);
+        self.ordered().next = Some(message);
     }
 
     /// Has [`Info::Timeout`] delivered if no message comes for this long after
     /// this callback. Any message cancels it; with a zero time, one that is
     /// there already does (laws GS-52, GS-53).
     pub fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = Some(timeout);
+        self.ordered().timeout = Some(timeout);
     }
 
     /// Stops the server and replies, in this order: `terminate` runs, the reply
@@ -276,7 +302,7 @@ impl<S: GenServer> ServerContext<S> {
         reply: Reply<T>,
         value: T,
     ) -> Result<(), ExitReason> {
-        self.last_reply = Some(Box::new(move || reply.send(value)));
+        self.ordered().last_reply = Some(Box::new(move || reply.send(value)));
         Err(reason)
     }
 }
@@ -285,7 +311,7 @@ impl<S: GenServer> fmt::Debug for ServerContext<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerContext")
             .field("pid", &self.pid())
-            .field("parent", &self.parent)
+            .field("parent", &self.parent())
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The life of a server: init, one event after the other, terminate.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -9,61 +9,83 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 
 use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
+use crate::caught::PanicPayload;
 use crate::exit_reason::ExitReason;
 use crate::panic_hook;
-use crate::pid::Pid;
 use crate::process::context::{Context, Event};
 use crate::process::{body, current};
 use crate::signal::{Message, System};
 
 /// What a server has to do next.
 enum Next<M> {
+    Continue(M),
     Handle(M),
     Info(Info),
     Stop(ExitReason),
 }
 
 /// The body of a server's process.
-pub(super) async fn serve<S: GenServer>(
+// Not an `async fn`: it would hold what it is given twice.
+pub(super) fn serve<S: GenServer>(
     mut ctx: ServerContext<S>,
     args: S::Args,
     ack: Ack,
-) -> ExitReason {
-    #[cfg(feature = "sim")]
-    if crate::sim::fails_init() {
-        let reason = ExitReason::custom("init fails by order of the simulation");
-        return refuse(&ctx.context, &ack, InitError::Stop(reason));
-    }
-    if planted!(AcknowledgedEarly) {
-        ack.tell(&ctx.context, Ok(()));
-    }
-    // A panic here ends the process, which whoever starts it sees.
-    let mut server = match S::init(args, &mut ctx).await {
-        Ok(server) => server,
-        Err(error) => return refuse(&ctx.context, &ack, error),
-    };
-    ack.tell(&ctx.context, Ok(()));
-    drop(ack);
-    // Handles events until one says to stop; why.
-    let reason = loop {
-        let handled = match next(&mut ctx).await {
-            Ok(message) => caught(server.handle_continue(message, &mut ctx)).await,
-            Err(Next::Handle(message)) => caught(server.handle(message, &mut ctx)).await,
-            Err(Next::Info(info)) => caught(server.handle_info(info, &mut ctx)).await,
-            Err(Next::Stop(reason)) => break reason,
-        };
-        if let Err(reason) | Ok(Err(reason)) = handled {
-            break reason;
+) -> impl Future<Output = ExitReason> + Send {
+    async move {
+        #[cfg(feature = "sim")]
+        if crate::sim::fails_init() {
+            let reason = ExitReason::custom("init fails by order of the simulation");
+            return refuse(&ctx.context, &ack, InitError::Stop(reason));
         }
-    };
-    // Replies that were dropped by now get this reason.
-    current::with(|process| process.owner().ending = true);
-    // A panic of it replaces the reason (law GS-76).
-    let terminated = caught(server.terminate(&reason, &mut ctx)).await;
-    if let Some(reply) = ctx.last_reply.take() {
-        reply();
+        if planted!(AcknowledgedEarly) {
+            ack.tell(&ctx.context, Ok(()));
+        }
+        // A panic here ends the process, which whoever starts it sees.
+        let mut server = match S::init(args, &mut ctx).await {
+            Ok(server) => server,
+            Err(error) => return refuse(&ctx.context, &ack, error),
+        };
+        ack.tell(&ctx.context, Ok(()));
+        drop(ack);
+        // Handles events until one says to stop; why.
+        let reason = loop {
+            // Nothing but the callback is held while it runs.
+            let called = match next(&mut ctx).await {
+                Next::Handle(message) => {
+                    called(|| server.handle(message, &mut ctx)).map(Either::Left)
+                }
+                Next::Continue(message) => called(|| server.handle_continue(message, &mut ctx))
+                    .map(|callback| Either::Right(Either::Left(callback))),
+                Next::Info(info) => called(|| server.handle_info(info, &mut ctx))
+                    .map(|callback| Either::Right(Either::Right(callback))),
+                Next::Stop(reason) => break reason,
+            };
+            let handled = match called {
+                Ok(callback) => caught(callback).await,
+                Err(payload) => Err(payload),
+            };
+            match handled {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => break reason,
+                Err(payload) => break panicked(payload),
+            }
+        };
+        // Replies that were dropped by now get this reason.
+        current::with(|process| process.owner().ending = true);
+        // A panic of it replaces the reason (law GS-76).
+        let terminated = match called(|| server.terminate(&reason, &mut ctx)) {
+            Ok(callback) => caught(callback).await,
+            Err(payload) => Err(payload),
+        };
+        if let Some(reply) = ctx.take_last_reply() {
+            reply();
+        }
+        terminated.map_or_else(panicked, |()| reason)
     }
-    terminated.err().unwrap_or(reason)
+}
+
+fn panicked(payload: PanicPayload) -> ExitReason {
+    body::panicked(&current::expect("a server"), payload)
 }
 
 /// Tells why the server does not start; the reason to end with.
@@ -79,32 +101,41 @@ fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -
 
 /// What the last callback set to be handled next, or else the next event, or
 /// that the time the callback set is up.
-async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Result<S::Message, Next<S::Message>> {
-    if let Some(message) = ctx.next.take() {
-        return Ok(message);
-    }
-    let event = match ctx.timeout.take() {
-        None => match ctx.context.next_message() {
-            Some(message) => return Err(Next::Handle(message)),
-            None => poll_fn(|cx| ctx.context.poll_event(cx)).await,
-        },
-        // Seldom, and large.
-        Some(timeout) => match Box::pin(event_within(ctx, timeout)).await {
-            Some(event) => event,
-            None => return Err(Next::Info(Info::Timeout)),
-        },
-    };
-    Err(match event {
-        Event::Message(Message::User(message)) => Next::Handle(message),
-        // GS-72: for any reason, normal included. Without a parent, it is the
-        // node that tells the server to stop.
-        Event::Message(Message::Exit(exit)) if exit.from == ctx.parent.unwrap_or(Pid::NODE) => {
-            Next::Stop(exit.reason)
+async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
+    if ctx.ordered.is_some() {
+        if let Some(message) = ctx.take_next() {
+            return Next::Continue(message);
         }
-        Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
-        Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
-        Event::System(System::Stop(reason)) => Next::Stop(reason),
-    })
+        if let Some(timeout) = ctx.take_timeout() {
+            // Seldom, and large.
+            return match Box::pin(event_within(ctx, timeout)).await {
+                Some(event) => ctx.meaning(event),
+                None => Next::Info(Info::Timeout),
+            };
+        }
+    }
+    if let Some(message) = ctx.context.next_message() {
+        return Next::Handle(message);
+    }
+    let event = poll_fn(|cx| ctx.context.poll_event(cx)).await;
+    ctx.meaning(event)
+}
+
+impl<S: GenServer> ServerContext<S> {
+    /// What an event means for this server.
+    fn meaning(&self, event: Event<S::Message>) -> Next<S::Message> {
+        match event {
+            Event::Message(Message::User(message)) => Next::Handle(message),
+            // GS-72: for any reason, normal included. Without a parent, it is
+            // the node that tells the server to stop.
+            Event::Message(Message::Exit(exit)) if exit.from == self.parent => {
+                Next::Stop(exit.reason)
+            }
+            Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
+            Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
+            Event::System(System::Stop(reason)) => Next::Stop(reason),
+        }
+    }
 }
 
 /// The next event, if it comes in time.
@@ -125,17 +156,21 @@ async fn event_within<S: GenServer>(
     event.or_else(|| ctx.context.try_event())
 }
 
-/// Runs a callback; a panic becomes the reason it means.
-async fn caught<T>(callback: impl Future<Output = T>) -> Result<T, ExitReason> {
+/// Calls a callback, which may panic before it makes its future.
+#[inline]
+fn called<F>(callback: impl FnOnce() -> F) -> Result<F, PanicPayload> {
     panic_hook::forget_place();
+    panic::catch_unwind(AssertUnwindSafe(callback))
+}
+
+/// Runs a callback that was called; the payload if it panics.
+#[inline]
+fn caught<F: Future>(callback: F) -> impl Future<Output = Result<F::Output, PanicPayload>> {
     #[cfg(feature = "sim")]
     let callback = async {
         // Where a simulation may let a callback panic.
         crate::sim::await_point();
         callback.await
     };
-    AssertUnwindSafe(callback)
-        .catch_unwind()
-        .await
-        .map_err(|payload| body::panicked(&current::expect("a server"), payload))
+    AssertUnwindSafe(callback).catch_unwind()
 }
