@@ -446,7 +446,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// The time on the current node's clock.
 pub fn now() -> Instant {
-    Node::current().now()
+    Node::on_current(|node| node.timers.now())
 }
 
 /// Waits for a future, but no longer than this on the current node's clock.

@@ -263,10 +263,7 @@ impl ChildSpec {
         Fut: Future + Send + 'static,
         Fut::Output: ProcessOutput,
     {
-        Self::linked(id, move || {
-            let body = body();
-            async move { Started::process(&spawn_link(body)?) }
-        })
+        Self::linked_at_once(id, move || Started::process(&spawn_link(body())?))
     }
 
     /// A process that runs an async function and takes no messages.
@@ -276,9 +273,9 @@ impl ChildSpec {
         Fut: Future + Send + 'static,
         Fut::Output: ProcessOutput,
     {
-        Self::linked(id, move || {
+        Self::linked_at_once(id, move || {
             let task = task();
-            async move { Started::process(&spawn_link(move |_: Context<()>| task)?) }
+            Started::process(&spawn_link(move |_: Context<()>| task)?)
         })
     }
 
@@ -291,9 +288,9 @@ impl ChildSpec {
         B: FnOnce(ThreadContext<M>) -> T + Send + 'static,
         T: ProcessOutput + Send + 'static,
     {
-        Self::linked(id, move || {
+        Self::linked_at_once(id, move || {
             let body = body();
-            async move { Started::process(&spawn_options().link().spawn_thread(body)?.process) }
+            Started::process(&spawn_options().link().spawn_thread(body)?.process)
         })
     }
 
@@ -303,12 +300,24 @@ impl ChildSpec {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
     {
+        Self::with_start(id.into(), StartFunction::waiting(start))
+    }
+
+    /// As [`linked`](Self::linked), with a start function that does not wait.
+    fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
+    where
+        F: Fn() -> Result<Started, StartError> + Send + Sync + 'static,
+    {
+        Self::with_start(id.into(), StartFunction::at_once(start))
+    }
+
+    fn with_start(id: ChildId, start: StartFunction) -> Self {
         Self {
-            id: id.into(),
+            id,
             restart: Restart::default(),
             shutdown: None,
             child_type: ChildType::default(),
-            start: Some(StartFunction::new(start)),
+            start: Some(start),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use resurgam_runtime::Pid;
 
 use crate::child_spec::{ChildId, ChildSpec, Restart};
@@ -42,6 +43,11 @@ impl Scope {
             first: rank,
             ..Self::ALL
         }
+    }
+
+    /// Whether it holds one rank or none.
+    fn is_small(self) -> bool {
+        self.end.0 <= self.first.0 + 1
     }
 
     /// What of this scope stands before `rank`.
@@ -99,9 +105,9 @@ impl Child {
 pub(crate) struct Children {
     rows: BTreeMap<Rank, Child>,
     // Invariant: one entry for each row.
-    by_id: HashMap<ChildId, Rank>,
+    by_id: HashMap<ChildId, Rank, RandomState>,
     // Invariant: one entry for each row that is `Running`.
-    by_pid: HashMap<Pid, Rank>,
+    by_pid: HashMap<Pid, Rank, RandomState>,
     next_rank: u64,
     next_ticket: u64,
 }
@@ -147,8 +153,7 @@ impl Children {
     /// The child runs. The start function of a temporary child is let go, as
     /// nobody will need it again.
     pub(crate) fn started(&mut self, rank: Rank, pid: Pid) {
-        self.set(rank, ChildState::Running(pid));
-        if let Some(child) = self.rows.get_mut(&rank)
+        if let Some(child) = self.set(rank, ChildState::Running(pid))
             && child.spec.get_restart() == Restart::Temporary
         {
             child.spec.release_start();
@@ -158,10 +163,10 @@ impl Children {
     /// The child does not run and is not going to be restarted. A temporary
     /// one is forgotten.
     pub(crate) fn stopped(&mut self, rank: Rank) {
-        match self.rows.get(&rank).map(|child| child.spec.get_restart()) {
-            Some(Restart::Temporary) => self.remove(rank),
-            Some(Restart::Permanent | Restart::Transient) => self.set(rank, ChildState::Stopped),
-            None => {}
+        if let Some(child) = self.set(rank, ChildState::Stopped)
+            && child.spec.get_restart() == Restart::Temporary
+        {
+            self.remove(rank);
         }
     }
 
@@ -184,12 +189,20 @@ impl Children {
 
     /// The first child of the scope in start order.
     pub(crate) fn first_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
-        self.ranks_in(scope).next()
+        if scope.is_small() {
+            return self.only_in(scope);
+        }
+        let (rank, child) = self.rows.range(scope.first..).next()?;
+        (*rank < scope.end).then_some((*rank, child))
     }
 
     /// The last child of the scope in start order.
     pub(crate) fn last_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
-        self.ranks_in(scope).next_back()
+        if scope.is_small() {
+            return self.only_in(scope);
+        }
+        let (rank, child) = self.rows.range(..scope.end).next_back()?;
+        (*rank >= scope.first).then_some((*rank, child))
     }
 
     /// Every child, oldest first.
@@ -197,19 +210,15 @@ impl Children {
         self.rows.values()
     }
 
-    fn ranks_in(&self, scope: Scope) -> impl DoubleEndedIterator<Item = (Rank, &Child)> {
-        // An empty scope may have its end before its first, which `range`
-        // takes for a mistake.
-        let end = scope.end.max(scope.first);
-        self.rows
-            .range(scope.first..end)
-            .map(|(rank, child)| (*rank, child))
+    /// The child of a small scope. Most are small, and this is much cheaper
+    /// than to look for the ends of a range.
+    fn only_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
+        let rank = (scope.first < scope.end).then_some(scope.first)?;
+        Some((rank, self.rows.get(&rank)?))
     }
 
-    fn set(&mut self, rank: Rank, state: ChildState) {
-        let Some(child) = self.rows.get_mut(&rank) else {
-            return;
-        };
+    fn set(&mut self, rank: Rank, state: ChildState) -> Option<&mut Child> {
+        let child = self.rows.get_mut(&rank)?;
         let before = std::mem::replace(&mut child.state, state);
         if let ChildState::Running(pid) = before {
             self.by_pid.remove(&pid);
@@ -217,5 +226,6 @@ impl Children {
         if let ChildState::Running(pid) = state {
             self.by_pid.insert(pid, rank);
         }
+        Some(child)
     }
 }

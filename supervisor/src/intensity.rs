@@ -95,8 +95,9 @@ impl RestartLog {
     pub(crate) fn record(&mut self, now: Instant) -> Attempt {
         // One stamp comes in for at most two that go, so the log shrinks again
         // after a storm although no attempt ever walks over it.
-        self.forget_expired(now);
-        self.forget_expired(now);
+        if self.forget_expired(now) {
+            self.forget_expired(now);
+        }
         if self.is_full() {
             return Attempt::Refused;
         }
@@ -104,8 +105,8 @@ impl RestartLog {
         Attempt::Allowed
     }
 
-    /// Drops the oldest stamp if it has left the window.
-    fn forget_expired(&mut self, now: Instant) {
+    /// Drops the oldest stamp if it has left the window; whether it had.
+    fn forget_expired(&mut self, now: Instant) -> bool {
         let is_expired = |oldest: &Instant| {
             let period = if planted!(WindowTooShort) {
                 self.intensity.period / 2
@@ -114,9 +115,9 @@ impl RestartLog {
             };
             now.saturating_duration_since(*oldest) > period
         };
-        if self.recent.front().is_some_and(is_expired) {
-            self.recent.pop_front();
-        }
+        self.recent
+            .pop_front_if(|oldest| is_expired(oldest))
+            .is_some()
     }
 
     /// As stamps are ordered, a full log whose oldest stamp has not expired

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -106,29 +106,42 @@ impl fmt::Display for StartPanicked {
     }
 }
 
-type Starting = BoxFuture<'static, Result<Started, StartError>>;
+type StartResult = Result<Started, StartError>;
 
 /// A start function, which can be run again and again.
 #[derive(Clone)]
-pub(crate) struct StartFunction(Arc<dyn Fn() -> Starting + Send + Sync>);
+pub(crate) enum StartFunction {
+    /// One that does not wait.
+    AtOnce(Arc<dyn Fn() -> StartResult + Send + Sync>),
+    Waiting(Arc<dyn Fn() -> BoxFuture<'static, StartResult> + Send + Sync>),
+}
 
 impl StartFunction {
-    pub(crate) fn new<F, Fut>(start: F) -> Self
+    pub(crate) fn at_once(start: impl Fn() -> StartResult + Send + Sync + 'static) -> Self {
+        Self::AtOnce(Arc::new(start))
+    }
+
+    pub(crate) fn waiting<F, Fut>(start: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
+        Fut: Future<Output = StartResult> + Send + 'static,
     {
-        Self(Arc::new(move || start().boxed()))
+        Self::Waiting(Arc::new(move || start().boxed()))
     }
 
     /// Runs the function inside the supervisor. A panic in it is an error of
     /// the start, not the end of the supervisor.
-    pub(crate) async fn run(&self) -> Result<Started, StartError> {
-        let start = self.clone();
-        // The function and its future are dropped with the panic, so nobody
-        // sees what it may have left half done.
-        let starting = AssertUnwindSafe(async move { (start.0)().await });
-        match starting.catch_unwind().await {
+    pub(crate) async fn run(&self) -> StartResult {
+        // What a panic may have left half done is dropped with it, so nobody
+        // sees that.
+        let result = match self {
+            Self::AtOnce(start) => catch_unwind(AssertUnwindSafe(|| start())),
+            Self::Waiting(start) => match catch_unwind(AssertUnwindSafe(|| start())) {
+                Ok(starting) => AssertUnwindSafe(starting).catch_unwind().await,
+                Err(payload) => Err(payload),
+            },
+        };
+        match result {
             Ok(Err(StartError::Ignore)) => Ok(Started::ignore()),
             Ok(result) => result,
             Err(payload) => {

@@ -225,7 +225,8 @@ impl Shell {
             let event = match step {
                 Step::Wait => return Ok(()),
                 Step::Start(rank) => self.start(rank).await,
-                Step::Stop(rank) => self.stop(rank).await,
+                // Boxed, so that who starts without stopping does not carry it.
+                Step::Stop(rank) => Box::pin(self.stop(rank)).await,
                 Step::Retry(ticket) => {
                     ctx.self_ref().cast(Request::Retry(ticket));
                     return Ok(());

@@ -36,6 +36,9 @@ pub(super) struct Index {
 /// What only those who give and take names look at.
 #[derive(Debug, Default)]
 struct Ledger {
+    /// What the index's version is. (Loom misses what races with a store if
+    /// the thread that stores looked at the value before.)
+    version: u64,
     /// How many slots of the table are filled.
     filled: usize,
 }
@@ -232,8 +235,7 @@ impl Index {
     /// it would be more than half as full as it may be, so that this is rare.
     fn make_anew(&self, ledger: &mut Ledger) {
         let held: Vec<_> = self.held().collect();
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Relaxed);
+        self.version.store(ledger.version + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         let mut current = self.current.load(Ordering::Relaxed);
         let size = FIRST << current;
@@ -248,7 +250,8 @@ impl Index {
             self.fill(self.table(), key, *holder);
         }
         ledger.filled = held.len();
-        self.version.store(version + 2, Ordering::Release);
+        ledger.version += 2;
+        self.version.store(ledger.version, Ordering::Release);
     }
 }
 

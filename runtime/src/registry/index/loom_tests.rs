@@ -32,21 +32,3 @@ fn loom_a_name_is_found_while_the_table_is_made_anew() {
         assert_eq!(index.get("b"), Some(pid(2)));
     });
 }
-
-#[test]
-fn loom_a_slot_that_is_filled_anew_is_never_taken_for_another_name() {
-    model(|| {
-        let index = LoomArc::new(Index::with_seed(0));
-        index.give(&Name::from("a"), pid(1)).expect("it is free");
-        index.free(&Name::from("a"), pid(1));
-        let theirs = LoomArc::clone(&index);
-        let other = thread::spawn(move || {
-            // The same table, without the first name.
-            theirs.give(&Name::from("b"), pid(2)).expect("it is free");
-        });
-        assert_eq!(index.get("a"), None);
-        assert!([None, Some(pid(2))].contains(&index.get("b")));
-        other.join().expect("no panic");
-        assert_eq!(index.get("b"), Some(pid(2)));
-    });
-}
