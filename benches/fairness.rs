@@ -2,7 +2,8 @@
 //! greedy; in a process, in a plain Tokio task on the same runtime, and in
 //! plain Tokio under the same load. Two workers. Prints a table in Markdown.
 //!
-//! `cargo bench --bench fairness`; `-- --test` runs it for a moment only.
+//! `cargo bench --bench fairness`, or with names of loads: `-- busy`.
+//! `-- --test` runs it for a moment only.
 
 #![allow(
     clippy::disallowed_methods,
@@ -28,13 +29,19 @@ const TICK: Duration = Duration::from_millis(1);
 const ROUNDS: usize = 5;
 
 fn main() {
-    let is_test = std::env::args().any(|argument| argument == "--test");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let names: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
     let time = Duration::from_millis(if is_test { 100 } else { 4_000 });
     println!(
         "| delay in ms: median / p99 / worst | a process | a Tokio task beside it | plain Tokio |"
     );
     println!("|---|---:|---:|---:|");
     for load in Load::ALL {
+        let name = format!("{load:?}").to_lowercase();
+        if !names.is_empty() && !names.contains(&&name) {
+            continue;
+        }
         let mut runs = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
             let [process, beside] = among_processes(load, time);
@@ -44,7 +51,7 @@ fn main() {
             }
         }
         let [process, beside, alone] = runs.map(median).map(Delays::in_words);
-        println!("| {} | {process} | {beside} | {alone} |", load.name());
+        println!("| {} | {process} | {beside} | {alone} |", load.in_words());
     }
 }
 
@@ -60,7 +67,7 @@ enum Load {
 impl Load {
     const ALL: [Self; 4] = [Self::Nothing, Self::Flood, Self::Block, Self::Busy];
 
-    fn name(self) -> &'static str {
+    fn in_words(self) -> &'static str {
         match self {
             Self::Nothing => "nothing else runs",
             Self::Flood => "one floods another with messages",
