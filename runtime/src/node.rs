@@ -371,21 +371,8 @@ impl Node {
         &self,
         pid: Pid,
     ) -> impl Future<Output = Result<bool, InfoError>> + Send + use<> {
-        // Boxed, as most who ask are told at once.
-        let info = (!self.is_gone(pid)).then(|| Box::pin(self.process_info(pid)));
-        async move {
-            match info {
-                Some(info) => Ok(info.await?.is_some()),
-                None => Ok(false),
-            }
-        }
-    }
-
-    /// Whether a process is dead or its last rites have begun, so that there
-    /// is nothing to be asked of it.
-    fn is_gone(&self, pid: Pid) -> bool {
-        let process = self.inner.table.get(pid);
-        process.is_none_or(|process| process.header().is_ending())
+        let info = self.process_info(pid);
+        async move { Ok(info.await?.is_some()) }
     }
 
     /// A picture of a process, after all that the caller sent it before (law

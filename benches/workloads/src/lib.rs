@@ -17,7 +17,7 @@ mod workload;
 
 pub use chance::Chance;
 pub use colour::Colour;
-pub use memory::resident;
+pub use memory::{grown, resident};
 pub use outcome::Outcome;
 pub use tally::{OnEnd, Tally};
 pub use workload::{Crash, Workload};

@@ -25,7 +25,10 @@ enum Next<M> {
 }
 
 /// The body of a server's process.
-// Not an `async fn`: it would hold what it is given twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would hold what it is given twice"
+)]
 pub(super) fn serve<S: GenServer>(
     mut ctx: ServerContext<S>,
     args: S::Args,

@@ -26,13 +26,19 @@ impl Peer for Hydra {
     fn drive<T: Send + 'static>(driver: impl Future<Output = T> + Send + 'static) -> T {
         on_tokio(async {
             let (tell, told) = oneshot::channel();
-            Process::spawn(async move { drop(tell.send(driver.await)) });
+            Process::spawn(async move {
+                found().await;
+                drop(tell.send(driver.await));
+            });
             told.await.expect("the driver does its work")
         })
     }
 
     fn launch(_: u64, future: impl Future<Output = ()> + Send + 'static) {
-        Process::spawn(future);
+        Process::spawn(async move {
+            found().await;
+            future.await;
+        });
     }
 
     async fn spawn<B: Behaviour>(_: u64, behaviour: B) -> To<B::Message> {
@@ -85,6 +91,14 @@ impl<M> Clone for To<M> {
 impl<M: Receivable> Address<M> for To<M> {
     fn send(&self, message: M) {
         Process::send(self.0, message);
+    }
+}
+
+/// Waits until this process can be found: it can run before that, and what is
+/// sent to it meanwhile is lost.
+async fn found() {
+    while !Process::alive(Process::current()) {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -202,21 +216,13 @@ async fn supervise(supervisor: Supervisor) -> Pid {
     started.expect("the supervisor starts")
 }
 
-/// Ends this process with an error. A process can run before it can be found,
-/// and an exit that is sent to it then is lost, so it waits for that.
-async fn crash() {
-    while !Process::alive(Process::current()) {
-        tokio::task::yield_now().await;
-    }
-    Process::exit(Process::current(), "crash");
-}
-
 async fn restarts(count: u64) -> Duration {
     let started = Tally::leak();
     let spec = ChildSpec::new("child").start(move || async move {
         Ok(Process::spawn_link(async move {
             if started.add() <= count {
-                crash().await;
+                found().await;
+                Process::exit(Process::current(), "crash");
             }
             drop(Process::receive::<()>().await);
         }))
@@ -241,6 +247,7 @@ impl GenServer for Clerk {
     type Message = Order;
 
     async fn init(&mut self) -> Result<(), ExitReason> {
+        found().await;
         self.0.send(Process::current()).expect("the client lives");
         Ok(())
     }

@@ -8,7 +8,7 @@ use resurgam::{
 use tokio::time::Instant;
 
 use super::{ROOM, in_process};
-use crate::{OnEnd, Tally, resident};
+use crate::{OnEnd, Tally, grown, resident};
 
 /// How many are spawned before they are waited for.
 const BURST: u64 = 10_000;
@@ -62,7 +62,7 @@ pub(super) async fn idle(node: &Node, count: u64) -> u64 {
                 crowd.begun.reached(n).await;
             }
         }
-        let grown = resident().saturating_sub(before);
+        let grown = grown(before, &processes);
         crowd.end(&processes).await;
         grown
     })
@@ -107,7 +107,7 @@ pub(super) async fn idle_server(node: &Node, count: u64) -> u64 {
         for n in 0..count {
             servers.push(Word::start(n).await.expect("the server starts"));
         }
-        let grown = resident().saturating_sub(before);
+        let grown = grown(before, &servers);
         stop(&servers).await;
         grown
     })

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{OPEN, in_task};
-use crate::{OnEnd, Tally, resident};
+use crate::{OnEnd, Tally, grown, resident};
 
 /// How many are spawned before they are waited for.
 const BURST: u64 = 10_000;
@@ -59,7 +59,7 @@ pub(super) async fn idle(count: u64) -> u64 {
                 crowd.begun.reached(n).await;
             }
         }
-        let grown = resident().saturating_sub(before);
+        let grown = grown(before, &tasks);
         crowd.end(&tasks).await;
         grown
     })
@@ -109,7 +109,7 @@ pub(super) async fn idle_server(count: u64) -> u64 {
             servers.push(server);
             begun.reached(n + 1).await;
         }
-        let grown = resident().saturating_sub(before);
+        let grown = grown(before, &servers);
         for (server, n) in servers.iter().zip(0..) {
             let (reply, answer) = oneshot::channel();
             server.send(Ask::Get(reply)).expect(OPEN);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use resurgam_workloads::{OnEnd, Tally, resident};
+use resurgam_workloads::{OnEnd, Tally, grown, resident};
 use tokio::time::Instant;
 
 use super::{Behaviour, Flow, Peer};
@@ -94,7 +94,7 @@ pub async fn idle<P: Peer>(count: u64) -> u64 {
             begun.reached(n).await;
         }
     }
-    let grown = resident().saturating_sub(before);
+    let grown = grown(before, &actors);
     std::mem::forget(actors);
     grown
 }
@@ -109,7 +109,7 @@ pub async fn idle_server<P: Peer>(count: u64) -> u64 {
             P::ask(&servers[servers.len() - 1], n).await;
         }
     }
-    let grown = resident().saturating_sub(before);
+    let grown = grown(before, &servers);
     std::mem::forget(servers);
     grown
 }
