@@ -26,7 +26,7 @@ use crate::pool;
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::reply::CallError;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Lock, UnsafeCell};
 
 /// Why a reply will not come.
@@ -111,8 +111,8 @@ impl Share {
     /// A share was given up, when the word was this.
     fn gave_up(self, before: usize) {
         if before / word::SHARE == 1 {
-            // Pairs with the Release of the others.
-            fence(Ordering::Acquire);
+            // Pairs with the Release of the others; as in `Process`, no fence.
+            self.base().word.load(Ordering::Acquire);
             // SAFETY: this was the last share.
             unsafe { (self.base().free)(self.0) }
         }

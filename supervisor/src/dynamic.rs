@@ -1,8 +1,9 @@
 //! The dynamic supervisor: many children that come and go, each on its own.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::iter;
 
+use foldhash::fast::RandomState;
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
     StartError, now, trap_exit,
@@ -79,7 +80,7 @@ pub(crate) struct Setup {
 pub(crate) struct Shell {
     // Invariant: a child that waits for its restart is kept under the pid it
     // had, which no other process ever gets.
-    children: BTreeMap<Pid, Child>,
+    children: HashMap<Pid, Child, RandomState>,
     restarts: RestartLog,
     max_children: usize,
     reports: Reports,
@@ -106,7 +107,7 @@ impl GenServer for Shell {
         #[cfg(feature = "sim")]
         audit::note(Deed::Supervises(Strategy::OneForOne, setup.intensity));
         Ok(Self {
-            children: BTreeMap::new(),
+            children: HashMap::default(),
             restarts: RestartLog::new(setup.intensity),
             max_children: setup.max_children,
             reports: Reports::new(setup.name.as_ref(), ctx.pid()),
@@ -143,7 +144,7 @@ impl GenServer for Shell {
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, _ctx: &mut ServerContext<Self>) {
-        self.stop(self.children.iter()).await;
+        self.stop(self.in_order().into_iter()).await;
         #[cfg(feature = "sim")]
         audit::note(Deed::Ends);
     }
@@ -277,6 +278,14 @@ impl Shell {
         Ok(())
     }
 
+    /// The children by their pids: the same order in each run, or simulations
+    /// could not be repeated.
+    fn in_order(&self) -> Vec<(&Pid, &Child)> {
+        let mut children: Vec<_> = self.children.iter().collect();
+        children.sort_unstable_by_key(|(pid, _)| **pid);
+        children
+    }
+
     fn which_children(&self) -> Vec<ChildInfo> {
         let info = |(pid, child): (&Pid, &Child)| {
             let status = match child.state {
@@ -285,11 +294,12 @@ impl Shell {
             };
             ChildInfo::new(&child.spec, status)
         };
-        self.children.iter().map(info).collect()
+        self.in_order().into_iter().map(info).collect()
     }
 
     async fn count_children(&self) -> ChildCount {
-        let gone = unnoticed_dead(self.children.keys().copied().collect()).await;
+        let pids = self.in_order().into_iter().map(|(pid, _)| *pid);
+        let gone = unnoticed_dead(pids.collect()).await;
         ChildCount::of(self.children.iter().map(|(pid, child)| match child.state {
             ChildState::Running if !gone.contains(pid) => (&child.spec, Life::Alive),
             ChildState::Running | ChildState::Restarting => (&child.spec, Life::Down),

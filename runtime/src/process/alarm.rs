@@ -5,8 +5,10 @@
 //! earliest deadline, that stays as it is while one call follows the other, and
 //! is cancelled when the process goes idle without waiting for a call.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::pid::Pid;
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::timer::{Action, TimerRef};
@@ -22,8 +24,9 @@ pub(crate) struct Alarm {
 #[derive(Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    // Counts in the alarm of this process; by address, to be recognised.
-    process: usize,
+    // Counts in the alarm of this process.
+    node: usize,
+    process: Pid,
 }
 
 /// Whether the time of a call is up.
@@ -46,8 +49,14 @@ impl Deadline {
         }
         Self {
             at,
-            process: process.as_raw().addr().get(),
+            node: node_of(process),
+            process: process.header().pid,
         }
+    }
+
+    /// Whether it was made in this process.
+    fn is_of(&self, process: &Process) -> bool {
+        process.header().pid == self.process && node_of(process) == self.node
     }
 
     pub(crate) fn at(&self) -> Instant {
@@ -57,7 +66,7 @@ impl Deadline {
     /// Whether the time is up; if not, the process is woken when it is. `None`
     /// in another process than the one it was made in.
     pub(crate) fn look(&self, process: &Process) -> Option<Time> {
-        if process.as_raw().addr().get() != self.process {
+        if !self.is_of(process) {
             return None;
         }
         let now = process.header().node.timers.now();
@@ -76,7 +85,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         current::with(|process| {
-            if process.as_raw().addr().get() == self.process {
+            if self.is_of(process) {
                 let alarm = &mut process.owner().rare.alarm;
                 alarm.waiting = alarm.waiting.saturating_sub(1);
             }
@@ -103,6 +112,11 @@ impl Alarm {
     pub(crate) fn take(&mut self) -> Option<TimerRef> {
         self.armed.take().map(|(_, timer)| timer)
     }
+}
+
+/// The node of a process, to be recognised.
+fn node_of(process: &Process) -> usize {
+    Arc::as_ptr(&process.header().node).addr()
 }
 
 /// Moves the alarm of the current process.
