@@ -48,6 +48,9 @@ pub(crate) struct Host {
     node: Arc<NodeInner>,
     local: Local,
     tick: u32,
+    /// How many operations processes do now between two looks at the clock:
+    /// fewer, where they take long.
+    stride: u32,
 }
 
 /// How a turn of a host ended.
@@ -64,7 +67,7 @@ impl Host {
     /// How long processes run before other Tokio tasks, and Tokio's driver, get
     /// their turn.
     const SLICE: Duration = Duration::from_micros(25);
-    /// How many operations they may do between two looks at the clock.
+    /// How many operations they may do at most between two looks at the clock.
     const WORK: u32 = 256;
     /// How many operations a turn of a process counts for by itself.
     const TURN: u32 = 3;
@@ -75,6 +78,7 @@ impl Host {
             node,
             local,
             tick: 0,
+            stride: Self::WORK,
         }
     }
 
@@ -85,7 +89,7 @@ impl Host {
         let began = clock::stopwatch();
         loop {
             let mut work = 0;
-            while work < Self::WORK {
+            while work < self.stride {
                 self.tick = self.tick.wrapping_add(1);
                 let Some(process) = node.scheduler.find(local, self.tick) else {
                     return if node.scheduler.is_done() {
@@ -109,7 +113,13 @@ impl Host {
                     return Turn::Spent;
                 }
             }
-            if clock::stopwatch().duration_since(began) >= Self::SLICE {
+            let took = clock::stopwatch().duration_since(began);
+            self.stride = if took > 2 * Self::SLICE {
+                (self.stride / 2).max(1)
+            } else {
+                (self.stride * 2).min(Self::WORK)
+            };
+            if took >= Self::SLICE {
                 return Turn::Spent;
             }
         }
