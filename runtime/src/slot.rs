@@ -95,7 +95,7 @@ mod loom_tests {
 
     #[test]
     fn loom_an_answer_always_wakes_the_one_who_waits() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let slot = Arc::new(Slot::new());
             let answerer = Arc::clone(&slot);
             let handle = thread::spawn(move || answerer.settle(7));
@@ -107,7 +107,7 @@ mod loom_tests {
 
     #[test]
     fn loom_of_two_answers_one_arrives() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let slot = Arc::new(Slot::new());
             let (a, b) = (Arc::clone(&slot), Arc::clone(&slot));
             let first = thread::spawn(move || a.settle(1));
@@ -122,7 +122,7 @@ mod loom_tests {
 
     #[test]
     fn loom_closing_and_settling_agree_on_who_has_the_answer() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let slot = Arc::new(Slot::new());
             let answerer = Arc::clone(&slot);
             let handle = thread::spawn(move || answerer.settle(7));
@@ -137,7 +137,7 @@ mod loom_tests {
     /// while the answer comes.
     #[test]
     fn loom_the_latest_waker_is_the_one_that_counts() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let slot = Arc::new(Slot::new());
             let answerer = Arc::clone(&slot);
             let handle = thread::spawn(move || answerer.settle(7));

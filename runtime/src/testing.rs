@@ -91,3 +91,13 @@ impl<M> Owned<M> {
         }
     }
 }
+
+/// Tries the orders in which the threads of a model can run: all with at most
+/// three preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says. Without a
+/// bound, some models would take days.
+#[cfg(resurgam_loom)]
+pub(crate) fn model(threads: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(3);
+    builder.check(threads);
+}

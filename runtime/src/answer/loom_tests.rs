@@ -21,7 +21,7 @@ const DOWN: Unanswered = Unanswered::Down(ExitReason::Killed);
 
 #[test]
 fn loom_a_reply_always_wakes_who_waits() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let server = thread::spawn(move || {
             reply.put(Ok(Value::new(7)), Debt::Kept);
@@ -35,7 +35,7 @@ fn loom_a_reply_always_wakes_who_waits() {
 
 #[test]
 fn loom_a_reply_that_pays_its_debt_always_wakes_who_waits() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let server = thread::spawn(move || {
             reply.put(Ok(Value::new(7)), Debt::Paid(owed));
@@ -49,7 +49,7 @@ fn loom_a_reply_that_pays_its_debt_always_wakes_who_waits() {
 /// The reply was sent elsewhere, and the server ends: one of them is heard.
 #[test]
 fn loom_of_a_reply_and_a_death_one_is_heard() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let elsewhere = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Kept));
         let server = thread::spawn(move || owed.refuse(DOWN));
@@ -64,7 +64,7 @@ fn loom_of_a_reply_and_a_death_one_is_heard() {
 
 #[test]
 fn loom_who_gives_up_and_who_replies_agree_on_who_has_the_answer() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
         let early = waiter.close();
@@ -77,7 +77,7 @@ fn loom_who_gives_up_and_who_replies_agree_on_who_has_the_answer() {
 /// Dropped while it is refused, with a waker in it.
 #[test]
 fn loom_a_call_that_is_dropped_drops_what_came() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let _ = waiter.poll(&Context::from_waker(Waker::noop()));
         let dropped = thread::spawn(move || reply.erase().refuse(Unanswered::Dropped));
@@ -92,7 +92,7 @@ fn loom_a_call_that_is_dropped_drops_what_came() {
 /// answer comes.
 #[test]
 fn loom_the_waker_that_was_left_last_is_woken() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, None);
         let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
         let told = match waiter.poll(&Context::from_waker(Waker::noop())) {

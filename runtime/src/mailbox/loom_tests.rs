@@ -97,7 +97,7 @@ fn kill() -> Signal {
 
 #[test]
 fn loom_no_message_and_no_wake_up_is_lost() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let senders: Vec<_> = (0..2)
             .map(|n| {
@@ -117,7 +117,7 @@ fn loom_no_message_and_no_wake_up_is_lost() {
 
 #[test]
 fn loom_a_waker_that_fires_in_a_turn_brings_another_turn() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
         let waker = thread::spawn(move || {
@@ -136,7 +136,7 @@ fn loom_a_waker_that_fires_in_a_turn_brings_another_turn() {
 
 #[test]
 fn loom_a_signal_is_seen_by_its_flag_or_at_the_end_of_the_turn() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
         let sender = thread::spawn(move || {
@@ -172,7 +172,7 @@ fn loom_a_signal_is_seen_by_its_flag_or_at_the_end_of_the_turn() {
 /// back, or is found when the mailbox is closed.
 #[test]
 fn loom_a_message_to_a_dying_process_is_somewhere() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
         let sender = thread::spawn(move || match other.mailbox.push(1) {
@@ -188,7 +188,7 @@ fn loom_a_message_to_a_dying_process_is_somewhere() {
 /// A node without hosts against a host: one of them ends the process.
 #[test]
 fn loom_a_process_is_seized_once() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
         let rival = thread::spawn(move || usize::from(other.mailbox.0.core.seize().is_some()));
@@ -200,7 +200,7 @@ fn loom_a_process_is_seized_once() {
 /// Something happens while a turn comes to its end: it must bring one more.
 #[track_caller]
 fn check_end_of_turn(happen: fn(&World)) {
-    loom::model(move || {
+    crate::testing::model(move || {
         let world = World::idle();
         world.begin_turn();
         let other = Arc::clone(&world);
@@ -232,7 +232,7 @@ fn loom_a_message_at_the_end_of_a_turn_brings_one_more() {
 
 #[test]
 fn loom_a_signal_to_a_dying_process_is_somewhere() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let other = Arc::clone(&world);
         let sender = thread::spawn(move || match other.mailbox.push_signal(kill()) {
@@ -248,7 +248,7 @@ fn loom_a_signal_to_a_dying_process_is_somewhere() {
 /// list, by what was left in its mailbox, or because the mailbox was closed.
 #[test]
 fn loom_a_caller_of_a_dying_server_is_told() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let (mut waiter, reply, owed) = answer::<u32>(Pid::OUTSIDE, None);
         let other = Arc::clone(&world);
@@ -274,7 +274,7 @@ fn loom_a_caller_of_a_dying_server_is_told() {
 /// is being closed.
 #[test]
 fn loom_a_process_that_has_ended_is_not_queued_again() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         world.begin_turn();
         let (one, other) = (Arc::clone(&world), Arc::clone(&world));
@@ -294,7 +294,7 @@ fn loom_a_process_that_has_ended_is_not_queued_again() {
 /// queue: each wake-up that it sleeps through would be a deadlock.
 #[test]
 fn loom_a_process_on_a_thread_is_rung_for() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let world = World::idle();
         let bell = Arc::new(Notify::new());
         let (theirs, ring) = (Arc::clone(&world), Arc::clone(&bell));

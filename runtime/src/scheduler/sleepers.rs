@@ -145,7 +145,7 @@ mod loom_tests {
     /// If a wake-up were lost, the host would sleep for ever, which loom sees.
     #[test]
     fn loom_a_queued_process_always_finds_a_host() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let sleepers = Arc::new(Sleepers::new(1));
             let queue = Arc::new(AtomicUsize::new(0));
             let (theirs, other) = (Arc::clone(&sleepers), Arc::clone(&queue));

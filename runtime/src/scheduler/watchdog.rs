@@ -183,7 +183,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_host_that_gets_up_never_finds_the_watchdog_at_rest_for_good() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let world = World::asleep(1);
             let host = Arc::clone(&world);
             let host = thread::spawn(move || host.get_up(0));

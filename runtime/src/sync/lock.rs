@@ -224,7 +224,7 @@ mod loom_tests {
 
     #[test]
     fn loom_one_at_a_time_has_the_lock() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let locked = Locked::new();
             let other = Arc::clone(&locked);
             let thread = thread::spawn(move || other.add(0));
@@ -236,7 +236,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_flag_tells_of_what_was_done_before_it_and_stays() {
-        loom::model(|| {
+        crate::testing::model(|| {
             let locked = Locked::new();
             let other = Arc::clone(&locked);
             let thread = thread::spawn(move || other.add(FLAG));

@@ -25,7 +25,7 @@ impl Table {
 
 #[test]
 fn loom_a_stale_pid_never_finds_who_has_its_slot_now() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let table = Table::of_one_slot();
         let [old, new] = [token(), token()];
         let stale = table.add(&old);
@@ -47,7 +47,7 @@ fn loom_a_stale_pid_never_finds_who_has_its_slot_now() {
 
 #[test]
 fn loom_a_pid_that_is_not_published_yet_finds_nobody() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let table = Table::of_one_slot();
         let process = token();
         let pid = table.reserve().expect("there is room");
@@ -64,7 +64,7 @@ fn loom_a_pid_that_is_not_published_yet_finds_nobody() {
 /// that got in before it was closed, published or not.
 #[test]
 fn loom_a_closed_table_knows_of_everyone_who_got_in() {
-    loom::model(|| {
+    crate::testing::model(|| {
         let table = Table::of_one_slot();
         let theirs = LoomArc::clone(&table);
         let spawner = thread::spawn(move || {
