@@ -13,14 +13,12 @@
 #[expect(dead_code, reason = "this bench goes without criterion")]
 mod common;
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use resurgam::{Context, Node};
+use resurgam::{Context, Node, yield_now};
 use tokio::sync::mpsc::unbounded_channel;
 
 const TICK: Duration = Duration::from_millis(1);
@@ -186,22 +184,8 @@ async fn be_busy() {
         while begun.elapsed() < Duration::from_micros(20) {
             std::hint::spin_loop();
         }
-        give_way().await;
+        yield_now().await;
     }
-}
-
-/// Goes to the back of the queue.
-async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if gave_way {
-            return Poll::Ready(());
-        }
-        gave_way = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// How much of a flood is under way, so that memory does not run out.
@@ -218,7 +202,7 @@ impl Level {
                 (0..1_000).for_each(&send);
                 self.0.fetch_add(1_000, Relaxed);
             }
-            give_way().await;
+            yield_now().await;
         }
     }
 

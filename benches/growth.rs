@@ -7,16 +7,15 @@
 //! `cargo bench --bench growth`, or with names of subjects: `-- links timers`.
 //! `-- --test` runs the small sizes only.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
-use std::task::Poll;
 use std::time::Duration;
 
 use resurgam::{
     ChildSpec, Context, DynamicSupervisor, ExitReason, ManualClock, Name, Node, Pid, ProcessRef,
     Strategy, Supervisor, cancel_timer, demonitor, exit, kill, link, monitor, register, self_pid,
-    send_after, spawn, unlink, unregister, whereis,
+    send_after, spawn, unlink, unregister, whereis, yield_now,
 };
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Builder;
@@ -188,24 +187,10 @@ fn is_last() -> bool {
     LEFT.fetch_sub(1, Relaxed) == 1
 }
 
-/// Goes to the back of the queue.
-async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if gave_way {
-            return Poll::Ready(());
-        }
-        gave_way = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Waits until there are no more processes than this.
 async fn until_left(node: &Node, processes: usize) {
     while node.process_count() > processes {
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -244,7 +229,7 @@ async fn processes(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
         process.expect("a node with room")
     });
     let spawned: Vec<_> = spawned.collect();
-    give_way().await;
+    yield_now().await;
     watch.lap("spawn a process that waits", size);
     LEFT.store(size, Relaxed);
     scattered(&spawned).for_each(|process| process.cast(()));
@@ -280,11 +265,11 @@ fn names(size: u64) -> Vec<Lap> {
 async fn links(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     let (node, root) = (ctx.node(), ctx.self_ref());
     let others: Vec<_> = (0..size).map(|_| spawn_deaf()).collect();
-    give_way().await;
+    yield_now().await;
     let mut watch = Watch::start();
     let hub = spawn(move |mut ctx: Context<()>| async move {
         scattered(&others).for_each(|other| link(*other));
-        give_way().await;
+        yield_now().await;
         root.cast(());
         loop {
             ctx.receive().await;
@@ -295,9 +280,9 @@ async fn links(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     watch.lap("link one process to many", size);
     for _ in 0..AMONG {
         link(hub);
-        give_way().await;
+        yield_now().await;
         unlink(hub);
-        give_way().await;
+        yield_now().await;
     }
     watch.lap("link and unlink one that has as many links", AMONG);
     exit(hub, ExitReason::Shutdown);
@@ -320,8 +305,8 @@ async fn chain(ctx: Context<()>, size: u64) -> Vec<Lap> {
         });
         last = pid_of(&next.expect("a node with room"));
     }
-    give_way().await;
-    give_way().await;
+    yield_now().await;
+    yield_now().await;
     watch.lap("spawn a process and link it to the one before", size);
     exit(first, ExitReason::Shutdown);
     until_left(&node, 1).await;
@@ -331,16 +316,16 @@ async fn chain(ctx: Context<()>, size: u64) -> Vec<Lap> {
 
 async fn monitors(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     let targets: Vec<_> = (0..size).map(|_| spawn_deaf()).collect();
-    give_way().await;
+    yield_now().await;
     let mut watch = Watch::start();
     for target in scattered(&targets) {
         monitor(*target);
     }
-    give_way().await;
+    yield_now().await;
     watch.lap("monitor many", size);
     for _ in 0..AMONG {
         demonitor(monitor(targets[0]));
-        give_way().await;
+        yield_now().await;
     }
     watch.lap("monitor and demonitor by one that monitors as many", AMONG);
     for target in scattered(&targets) {
@@ -349,7 +334,7 @@ async fn monitors(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     receive(&mut ctx, size).await;
     watch.lap("a process ends, and its monitor tells", size);
     let target = spawn_deaf();
-    give_way().await;
+    yield_now().await;
     let mut watch = Watch {
         since: processor_time(),
         ..watch
@@ -357,7 +342,7 @@ async fn monitors(mut ctx: Context<()>, size: u64) -> Vec<Lap> {
     for _ in 0..size {
         monitor(target);
     }
-    give_way().await;
+    yield_now().await;
     watch.lap("monitor one process many times", size);
     exit(target, ExitReason::Shutdown);
     receive(&mut ctx, size).await;

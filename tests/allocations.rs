@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use resurgam::{
-    Context, ExitReason, GenServer, InitError, Message, Node, ProcessRef, Reply, ServerContext,
-};
+use resurgam::{Context, GenServer, Message, Node, ProcessRef};
+use resurgam_workloads::processes::{Echo, Request};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
@@ -87,28 +86,6 @@ fn a_cast_allocates_nothing() {
         });
     });
     assert_eq!(allocations, 0, "in {OPERATIONS} casts");
-}
-
-struct Echo;
-
-struct Request(u64, Reply<u64>);
-
-impl GenServer for Echo {
-    type Args = ();
-    type Message = Request;
-
-    async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
-        Ok(Self)
-    }
-
-    async fn handle(
-        &mut self,
-        Request(n, reply): Request,
-        _: &mut ServerContext<Self>,
-    ) -> Result<(), ExitReason> {
-        reply.send(n);
-        Ok(())
-    }
 }
 
 #[test]

@@ -17,7 +17,6 @@ use resurgam::{ExitReason, Node, SpawnError};
 
 use crate::observation::{Life, Observation, Outcome};
 use crate::program::{Op, Program, Reason, Who};
-pub(crate) use actor::give_way;
 use actor::{Order, play};
 pub use crowd::Crowd;
 

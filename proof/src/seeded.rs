@@ -12,12 +12,13 @@ use std::task::{Context, Poll, Waker};
 
 use resurgam::Node;
 use resurgam::sim::{Explore, Failure, Plan, Report, Sim};
+use resurgam::yield_now;
 
 use crate::erlang::Erlang;
 use crate::model::explore::{self, TooMany};
 use crate::observation::Observation;
 use crate::program::{Program, Size};
-use crate::run::{self, Crowd, Look, Rest, Restless, RunError, give_way, rounds};
+use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
 use crate::tree;
 
@@ -27,7 +28,7 @@ struct Idle;
 
 impl Rest for Idle {
     async fn rest(&self, crowd: &Crowd) -> Result<Vec<Look>, Restless> {
-        give_way().await;
+        yield_now().await;
         Ok(rounds::ask(crowd.node(), crowd).await)
     }
 }

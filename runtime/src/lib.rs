@@ -75,7 +75,7 @@ pub use process::{
     cancel_timer, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill, link,
     monitor, now, process_info, read_timer, register, self_pid, send, send_after, set_label, sleep,
     spawn, spawn_link, spawn_monitor, spawn_options, timeout, trap_exit, try_self_pid, unlink,
-    unregister, whereis,
+    unregister, whereis, yield_now,
 };
 pub use process_ref::{ProcessRef, SendError};
 pub use registry::{RegisterError, UnregisterError};

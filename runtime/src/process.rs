@@ -13,6 +13,8 @@ pub(crate) mod links;
 pub(crate) mod owner;
 pub(crate) mod reaction;
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
@@ -447,6 +449,51 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// The time on the current node's clock.
 pub fn now() -> Instant {
     Node::on_current(|node| node.timers.now())
+}
+
+/// Lets the other processes that can run have their turn first; in a task of
+/// Tokio's, the other tasks. `erlang:yield/0`.
+///
+/// A process gives way by itself wherever it waits, and when it has received
+/// much in one turn. This is for long work in between, which would keep a
+/// worker to itself; a process that was killed meanwhile is stopped here.
+///
+/// # Cancel safety
+///
+/// It does nothing but wait.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::{Context, Node, yield_now};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::new()?;
+/// let adder = node.spawn(|_: Context<()>| async {
+///     let mut sum = 0_u64;
+///     for n in 0..100_000 {
+///         sum += n;
+///         if n % 1_000 == 0 {
+///             yield_now().await;
+///         }
+///     }
+///     assert_eq!(sum, 4_999_950_000);
+/// })?;
+/// assert!(node.block_on(adder.join()).is_normal());
+/// # Ok(())
+/// # }
+/// ```
+pub async fn yield_now() {
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        if gave_way {
+            return Poll::Ready(());
+        }
+        gave_way = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for a future, but no longer than this on the current node's clock.

@@ -7,11 +7,10 @@ use futures::channel::oneshot;
 use resurgam::{
     Context, ExitReason, Message, Pid, ProcessOutput, ProcessRef, ThreadContext, exit, is_alive,
     join, kill, link, monitor, self_pid, sleep, spawn, spawn_link, spawn_options, trap_exit,
+    yield_now,
 };
 
-use crate::signals::{
-    Drops, Flag, busy, give_way, next_down, next_exit, next_user, obedient, pid_of,
-};
+use crate::signals::{Drops, Flag, busy, next_down, next_exit, next_user, obedient, pid_of};
 use crate::support::{idle, run, run_on_threads, run_with_clock};
 
 /// How a process ends that has this body.
@@ -120,7 +119,7 @@ fn panic_anywhere_in_a_process_is_its_reason() {
         let in_call = |_: Context<()>| -> std::future::Ready<()> { panic!("here") };
         check(spawn(in_call).unwrap().join().await);
         let later = spawn(|_: Context<()>| async {
-            give_way().await;
+            yield_now().await;
             panic!("here");
         });
         check(later.unwrap().join().await);
@@ -252,7 +251,7 @@ fn normal_exit_signal_is_a_message_to_one_that_traps() {
 fn normal_exit_signal_to_oneself_is_ignored() {
     run(|mut ctx: Context<()>| async move {
         exit(ctx.pid(), ExitReason::Normal);
-        give_way().await;
+        yield_now().await;
         assert!(ctx.try_receive().is_none());
     });
 }

@@ -6,12 +6,11 @@ use futures::channel::oneshot;
 use resurgam::{
     Context, ExitReason, Message, Pid, ProcessRef, Reply, ThreadContext, exit, flush_exit,
     is_alive, kill, link, monitor, self_pid, spawn, spawn_link, spawn_options, trap_exit,
-    try_self_pid, unlink,
+    try_self_pid, unlink, yield_now,
 };
 
 use crate::signals::{
-    Dice, Drops, busy, give_way, give_way_times, links_of, next_down, next_exit, next_user,
-    obedient, pid_of,
+    Dice, Drops, busy, links_of, next_down, next_exit, next_user, obedient, pid_of, yield_times,
 };
 use crate::support::{idle, run, run_on_threads};
 
@@ -155,14 +154,14 @@ fn old_link_has_no_effect_after_unlink() {
                 trap_exit(true);
                 child.cast(ExitReason::custom(round));
             }
-            give_way_times(dice.roll(3)).await;
+            yield_times(dice.roll(3)).await;
             unlink(pid_of(&child));
             flush_exit(pid_of(&child));
             trap_exit(false);
             child.cast(ExitReason::custom(round));
             child.join().await;
             // It would end this process, which does not trap.
-            give_way().await;
+            yield_now().await;
             assert!(ctx.try_receive().is_none(), "round {round}");
         }
     });
@@ -208,7 +207,7 @@ fn exit_that_came_before_the_unlink_stays_and_can_be_flushed() {
 /// in the mailbox.
 async fn has_exited<M: Send + 'static>(process: &ProcessRef<M>) {
     while links_of(self_pid()).await.contains(&pid_of(process)) {
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -225,9 +224,9 @@ fn no_late_exit_after_kill_and_unlink() {
             };
             let pid = pid_of(&child);
             let mut dice = Dice::new(round);
-            give_way_times(dice.roll(3)).await;
+            yield_times(dice.roll(3)).await;
             kill(pid);
-            give_way_times(dice.roll(3)).await;
+            yield_times(dice.roll(3)).await;
             unlink(pid);
             found += u32::from(flush_exit(pid).is_some());
             child.join().await;
@@ -253,7 +252,7 @@ fn linking_again_after_an_unlink_is_a_whole_link() {
             let mut dice = Dice::new(round);
             for _ in 0..=dice.roll(3) {
                 unlink(pid);
-                give_way_times(dice.roll(2)).await;
+                yield_times(dice.roll(2)).await;
                 link(pid);
             }
             assert_eq!(
@@ -286,7 +285,7 @@ async fn fighter(mut ctx: Context<End>, seed: u64) {
         match dice.roll(5) {
             0 | 1 => link(other),
             2 | 3 => unlink(other),
-            _ => give_way().await,
+            _ => yield_now().await,
         }
     }
     let mut exits = 0;
@@ -401,7 +400,7 @@ fn death_in_the_midst_leaves_no_half_link() {
             let (a_pid, b_pid) = (pid_of(&a), pid_of(&b));
             a.cast(End::Fight(b_pid));
             b.cast(End::Fight(a_pid));
-            give_way_times(Dice::new(round).roll(6)).await;
+            yield_times(Dice::new(round).roll(6)).await;
             kill(a_pid);
             b.call(End::Exits).await.unwrap();
             // Asked after the last link request, so answered after it.
@@ -460,12 +459,12 @@ fn link_made_in_the_last_destructor_is_no_link_to_the_dead() {
             trap_exit(true);
             exit(ctx.pid(), ExitReason::custom(late));
             // The exit is in the mailbox after this, and stays there.
-            give_way().await;
+            yield_now().await;
         })
         .unwrap();
         dying.join().await;
         while drops.count() == 0 {
-            give_way().await;
+            yield_now().await;
         }
         assert_eq!(links_of(other).await, []);
         kill(other);
@@ -489,7 +488,7 @@ fn link_to_a_dying_process_brings_one_exit() {
             };
             let pid = pid_of(&dying);
             dying.cast(());
-            give_way_times(Dice::new(round).roll(3)).await;
+            yield_times(Dice::new(round).roll(3)).await;
             link(pid);
             let (from, reason) = next_exit(&mut ctx).await;
             assert_eq!(from, pid);
@@ -500,7 +499,7 @@ fn link_to_a_dying_process_brings_one_exit() {
             );
             true_reasons += u32::from(is_true);
             dying.join().await;
-            give_way().await;
+            yield_now().await;
             assert!(ctx.try_receive().is_none(), "round {round}: a second exit");
         }
         assert!(true_reasons > 0);
@@ -561,7 +560,7 @@ fn link_to_one_that_is_known_to_be_dead_is_noproc() {
             }
             assert_eq!(is_alive(pid).await, Ok(false));
             link(pid);
-            give_way().await;
+            yield_now().await;
             assert_eq!(flush_exit(pid), Some(ExitReason::NoProcess));
             assert!(ctx.try_receive().is_none());
         }

@@ -15,36 +15,22 @@ use resurgam::{
     CallError, Context, Exit, ExitReason, InfoError, Message, Node, Pid, ProcessRef, Reply,
     SendError, ThreadContext, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill,
     link, monitor, now, process_info, register, self_pid, send, sleep, spawn, spawn_link,
-    spawn_options, trap_exit, unlink, unregister, whereis,
+    spawn_options, trap_exit, unlink, unregister, whereis, yield_now,
 };
 
 use crate::support::{idle, run, run_on_threads, run_with_clock};
 
-/// Returns to the scheduler once.
-pub(crate) async fn give_way() {
-    let mut gave_way = false;
-    std::future::poll_fn(|cx| {
-        if gave_way {
-            return Poll::Ready(());
-        }
-        gave_way = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// Returns to the scheduler this often.
-pub(crate) async fn give_way_times(count: u64) {
+pub(crate) async fn yield_times(count: u64) {
     for _ in 0..count {
-        give_way().await;
+        yield_now().await;
     }
 }
 
 /// A body that never waits for anything, but gives way.
 pub(crate) async fn busy(_: Context<()>) {
     loop {
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -194,7 +180,7 @@ fn signals_of_one_sender_arrive_in_the_order_sent() {
                     4 => ProcessRef::named("receiver").cast(number),
                     _ => {
                         receiver.cast(number);
-                        give_way().await;
+                        yield_now().await;
                     }
                 }
             }
@@ -228,7 +214,7 @@ fn each_of_several_senders_keeps_its_order() {
                 for number in 0..COUNT {
                     me.cast((sender, number));
                     if dice.roll(50) == 0 {
-                        give_way().await;
+                        yield_now().await;
                     }
                 }
             })
@@ -286,11 +272,11 @@ fn messages_sent_after_an_exit_signal_are_never_handled() {
                     if let Poll::Ready(Message::User(number)) = poll!(ctx.receive()) {
                         handled.fetch_max(number, Ordering::SeqCst);
                     }
-                    give_way().await;
+                    yield_now().await;
                 }
             })
             .unwrap();
-            give_way_times(Dice::new(round).roll(3)).await;
+            yield_times(Dice::new(round).roll(3)).await;
             victim.cast(1);
             exit(pid_of(&victim), ExitReason::Shutdown);
             victim.cast(2);
@@ -656,7 +642,7 @@ fn process_that_exits_itself_is_stopped_where_it_next_waits() {
         stops(|_| sleep(SECOND)).await;
         stops(|_| async { drop(join(self_pid()).await) }).await;
         stops(|_| async { drop(join(Pid::OUTSIDE).await) }).await;
-        stops(|_| give_way()).await;
+        stops(|_| yield_now()).await;
         stops(|_| tokio::task::yield_now()).await;
         stops(|_| async {
             drop(
@@ -888,7 +874,7 @@ fn exit_of_a_link_can_be_flushed_once_the_process_is_joined() {
         for round in 0..1_000 {
             let child = spawn_options().link().spawn(busy).unwrap().process;
             let pid = pid_of(&child);
-            give_way_times(Dice::new(round).roll(3)).await;
+            yield_times(Dice::new(round).roll(3)).await;
             exit(pid, ExitReason::Shutdown);
             assert_eq!(join(pid).await, ExitReason::Shutdown);
             assert_eq!(flush_exit(pid), Some(ExitReason::Shutdown), "round {round}");
@@ -987,7 +973,7 @@ fn receive_timeout_counts_from_the_start_of_the_receive() {
         let pid = pid_of(&waiting);
         clock.advance_to_next().await;
         while clock.armed() == 0 {
-            give_way().await;
+            yield_now().await;
         }
         clock.advance(6 * SECOND);
         link(pid);

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use resurgam::{
     Context, ExitReason, Message, Node, Pid, ProcessRef, RegisterError, SpawnError, ThreadContext,
     exit, is_alive, kill, link, process_info, self_pid, send, spawn, spawn_link, spawn_monitor,
-    spawn_options, trap_exit, try_self_pid,
+    spawn_options, trap_exit, try_self_pid, yield_now,
 };
 
 use crate::signals::{
-    Dice, Drops, Flag, give_way, give_way_times, next_down, next_exit, next_user, obedient, pid_of,
+    Dice, Drops, Flag, next_down, next_exit, next_user, obedient, pid_of, yield_times,
 };
 use crate::support::{idle, run, run_on_threads};
 
@@ -140,11 +140,11 @@ fn no_linked_child_survives_a_parent_that_dies_while_spawning() {
                     for _ in 0..burst {
                         spawn_link(idle).unwrap();
                     }
-                    give_way().await;
+                    yield_now().await;
                 }
             })
             .unwrap();
-            give_way_times(dice.roll(4)).await;
+            yield_times(dice.roll(4)).await;
             let joined = parent.join();
             let reason = [ExitReason::Kill, ExitReason::Shutdown][dice.roll(2) as usize].clone();
             exit(pid_of(&parent), reason);
@@ -177,7 +177,7 @@ fn linked_child_dies_of_what_the_parent_died_of() {
             let kills_itself = spawn(move |_: Context<()>| async move {
                 kill(self_pid());
                 child(me);
-                give_way().await;
+                yield_now().await;
             });
             let joined = next_user(&mut ctx).await.join();
             assert_eq!(kills_itself.unwrap().join().await, ExitReason::Killed);
@@ -206,7 +206,7 @@ fn no_linked_child_survives_a_thread_that_dies_while_spawning() {
             };
             let parent = spawn_options().spawn_thread(parent).unwrap().process;
             for _ in 0..Dice::new(round).roll(100) {
-                give_way().await;
+                yield_now().await;
             }
             let joined = parent.join();
             kill(pid_of(&parent));
@@ -222,7 +222,7 @@ fn no_linked_child_survives_a_thread_that_dies_while_spawning() {
         })
         .unwrap();
         while others_alive().await < 2 {
-            give_way().await;
+            yield_now().await;
         }
         let joined = on_thread.join();
         kill(pid_of(&on_thread));
@@ -289,13 +289,13 @@ fn no_linked_child_of_the_last_destructor_survives() {
             trap_exit(true);
             exit(ctx.pid(), ExitReason::custom(late));
             // The exit is in the mailbox after this, and stays there.
-            give_way().await;
+            yield_now().await;
             ExitReason::Shutdown
         })
         .unwrap();
         assert_eq!(dying.join().await, ExitReason::Shutdown);
         while !dropped.load(Ordering::SeqCst) {
-            give_way().await;
+            yield_now().await;
         }
         assert_eq!(others_alive().await, 0);
     });
@@ -395,7 +395,7 @@ fn failed_spawn_leaves_nothing_behind() {
             );
             assert_eq!((drops.count(), ran.is_up()), (1, false));
         }
-        give_way().await;
+        yield_now().await;
         assert!(ctx.try_receive().is_none());
         let info = process_info(ctx.pid()).await.unwrap().unwrap();
         assert_eq!((info.links, info.monitors), (vec![], vec![]));

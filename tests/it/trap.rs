@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use resurgam::{
     Context, ExitReason, GenServer, InitError, Message, Reply, ServerContext, Strategy, Supervisor,
     exit, flush_exit, is_alive, kill, link, process_info, spawn, spawn_link, spawn_options,
-    trap_exit,
+    trap_exit, yield_now,
 };
 
-use crate::signals::{
-    Dice, Flag, give_way, give_way_times, next_exit, next_user, obedient, pid_of,
-};
+use crate::signals::{Dice, Flag, next_exit, next_user, obedient, pid_of, yield_times};
 use crate::support::{idle, run, run_on_threads};
 
 /// TRAP-01.
@@ -125,12 +123,12 @@ fn exit_that_races_with_the_flag_counts_once() {
                     match ctx.try_receive() {
                         Some(Message::Exit(_)) => drop(count.fetch_add(1, Ordering::SeqCst)),
                         Some(Message::User(reply)) => reply.send(()),
-                        Some(Message::Down(_)) | None => give_way().await,
+                        Some(Message::Down(_)) | None => yield_now().await,
                     }
                 }
             })
             .unwrap();
-            give_way_times(Dice::new(round).roll(4)).await;
+            yield_times(Dice::new(round).roll(4)).await;
             exit(pid_of(&flips), ExitReason::custom(round));
             let survived = flips.call(|reply| reply).await.is_ok();
             assert_eq!(
@@ -158,7 +156,7 @@ fn exits_in_the_mailbox_stay_messages() {
         child.cast(ExitReason::custom(1));
         joined.await;
         assert!(trap_exit(false));
-        give_way().await;
+        yield_now().await;
         assert_eq!(next_exit(&mut ctx).await, (pid, ExitReason::custom(1)));
         assert_eq!(flush_exit(pid), None);
     });

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use big::big;
 use call::call;
+pub use call::{Echo, Request};
 use chameneos::chameneos;
 use fan::{backlog, fan_in, fan_out};
 use links::{chain, links_ending};

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use resurgam::{
     Context, ExitReason, Message, MonitorRef, demonitor, demonitor_flush, exit, is_alive, link,
-    monitor, register, spawn_options, trap_exit, unlink, unregister, whereis,
+    monitor, register, spawn_options, trap_exit, unlink, unregister, whereis, yield_now,
 };
 
 use super::{Activity, Crowd, exit_reason, reason_of};
@@ -76,7 +76,7 @@ impl Actor {
                 }
                 // A signal that ends a process in the midst of an operation
                 // stops it here, before the next one.
-                give_way().await;
+                yield_now().await;
             }
         }
     }
@@ -87,7 +87,7 @@ impl Actor {
             return;
         };
         match rng.u8(..4) {
-            0 => give_way().await,
+            0 => yield_now().await,
             1..=2 => (0..rng.u32(..400)).for_each(|_| std::hint::spin_loop()),
             _ => {}
         }
@@ -211,17 +211,4 @@ impl Actor {
     fn log(&self, seen: Seen) {
         self.crowd.log(self.who, seen);
     }
-}
-
-/// Returns to the scheduler once.
-pub(crate) async fn give_way() {
-    let mut gave_way = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut gave_way, true) {
-            return std::task::Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
 }

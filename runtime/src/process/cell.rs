@@ -61,8 +61,7 @@ pub(crate) struct Header {
     parent: Pid,
     pub(crate) seat: Seat,
     /// Both the registry and the process know its name; both change under this
-    /// lock. Its flags are [`ENDING`] and
-    /// [`AIMED_AT`].
+    /// lock. Its flags are [`ENDING`] and [`AIMED_AT`].
     pub(crate) identity: Lock<Identity>,
     owner: InTurn<Owner>,
 }
@@ -147,8 +146,7 @@ enum Body<B, F> {
 struct VTable {
     message: fn() -> TypeId,
     message_name: fn() -> &'static str,
-    /// Moves the queue into the inbox; how many messages lie there then make a
-    /// large buffer.
+    /// Moves the queue into the inbox; whether that has a large buffer now.
     take: unsafe fn(&Process, &mut Locked<'_>) -> bool,
     /// Gives the buffers of the inbox and the queue back.
     trim: unsafe fn(&Process, &mut Locked<'_>),
@@ -169,8 +167,8 @@ pub(crate) struct Remains {
 #[repr(transparent)]
 pub(crate) struct Process(NonNull<Base>);
 
-// SAFETY: messages and bodies are `Send` (`Cell::make`); what is shared stands
-// behind locks or is touched in the process's turn only.
+// SAFETY: messages and bodies are `Send` (`make`); what is shared stands behind
+// locks or is touched in the process's turn only.
 unsafe impl Send for Process {}
 // SAFETY: as above.
 unsafe impl Sync for Process {}

@@ -7,10 +7,10 @@ use std::time::Duration;
 use resurgam::{
     ChildSpec, Context, DynamicSupervisor, ExitReason, GenServer, InitError, Message, Name, Node,
     Pid, ProcessRef, Reply, ServerContext, Strategy, Supervisor, cancel_timer, exit, link, monitor,
-    register, self_pid, send_after, spawn, unregister, whereis,
+    register, self_pid, send_after, spawn, unregister, whereis, yield_now,
 };
 
-use super::{LEFT, give_way, is_last};
+use super::{LEFT, is_last};
 use crate::path::Path;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -143,7 +143,7 @@ async fn spawn_many(operations: u64) {
         for _ in 0..AT_ONCE {
             spawn(|_: Context<()>| async {}).expect("a node with room");
         }
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -164,7 +164,7 @@ async fn link_exit(mut ctx: Context<()>, operations: u64) {
         ExitReason::Shutdown,
     );
     while node.process_count() as u64 + operations >= before as u64 {
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -217,7 +217,7 @@ async fn chain(ctx: Context<()>, operations: u64) {
         });
         last = pid_of(&next.expect("a node with room"));
     }
-    give_way().await;
+    yield_now().await;
     exit(pid_of(&first), ExitReason::Shutdown);
     node.join(last).await;
 }
@@ -264,10 +264,10 @@ async fn links(ctx: Context<()>, operations: u64) {
         });
         spoke.expect("a node with room");
     }
-    give_way().await;
+    yield_now().await;
     exit(hub, ExitReason::Shutdown);
     while node.process_count() > 1 {
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -299,12 +299,12 @@ async fn idle(operations: u64) {
         })
         .expect("a node with room");
     }
-    give_way().await;
+    yield_now().await;
 }
 
 async fn idle_servers(operations: u64) {
     for word in 0..operations {
         Echo::start(word).await.expect("the server starts");
     }
-    give_way().await;
+    yield_now().await;
 }

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use resurgam::yield_now;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 
-use super::give_way;
 use crate::path::Path;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -86,7 +86,7 @@ async fn spawn_many(operations: u64) {
         for _ in 0..AT_ONCE {
             tokio::spawn(async {});
         }
-        give_way().await;
+        yield_now().await;
     }
 }
 
@@ -98,7 +98,7 @@ async fn timer(operations: u64) {
             tokio::time::sleep(HOUR).await;
             to_receiver.send(n).expect("the receiver lives");
         });
-        give_way().await;
+        yield_now().await;
         timer.abort();
     }
 }
@@ -109,5 +109,5 @@ async fn idle(operations: u64) {
         tokio::spawn(async move { messages.recv().await });
         std::mem::forget(to_task);
     }
-    give_way().await;
+    yield_now().await;
 }

@@ -40,9 +40,13 @@ async fn ask(server: ServerRef<Echo>, each: u64, done: &'static Tally) {
     done.add();
 }
 
-struct Echo;
+/// A server that answers what it is asked.
+#[derive(Debug)]
+pub struct Echo;
 
-struct Request(u64, Reply<u64>);
+/// A number, and the way back.
+#[derive(Debug)]
+pub struct Request(pub u64, pub Reply<u64>);
 
 impl GenServer for Echo {
     type Args = ();
