@@ -37,7 +37,9 @@ pub(crate) struct Scheduler {
     done: AtomicBool,
 }
 
-/// What other hosts may reach of a host.
+/// What other hosts may reach of a host. Each writes its own all the time, so
+/// each has cache lines of its own: two, since processors fetch them in pairs.
+#[repr(align(128))]
 struct Shared {
     /// The process just woken; the next to run.
     next: Next,
