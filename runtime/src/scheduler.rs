@@ -49,7 +49,8 @@ struct Shared {
 }
 
 impl Scheduler {
-    /// How many processes in a row may jump the queue by being just woken.
+    /// How many processes in a row may jump the queue by being just woken, if
+    /// somebody waits there.
     const STREAK: u32 = 16;
 
     /// A scheduler, the queues of its hosts and spares, and where its watchdog
@@ -105,7 +106,7 @@ impl Scheduler {
             let Some(local) = local.filter(|local| local.is_of(self)) else {
                 return Err(task);
             };
-            if local.streak.get() >= Self::STREAK {
+            if local.streak.get() >= Self::STREAK && !local.queue.is_empty() {
                 local.queue.push(task);
                 return Ok(Placed::Queued);
             }
