@@ -177,6 +177,12 @@ impl Core {
         self.0.flags() & SIGNALS != 0
     }
 
+    /// Whether messages wait to be taken. For the owner.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.0.flags() & MAIL != 0
+    }
+
     /// Whether anything waits to be taken. For the owner.
     #[inline]
     pub(crate) fn has_come(&self) -> bool {
@@ -210,6 +216,16 @@ impl Core {
     /// Ends a turn; says whether the process has to be queued again.
     #[inline]
     pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
+        const RUNNING: u32 = RunState::Running as u32;
+        let idle = match attention {
+            Attention::Signals => RunState::Idle as u32,
+            Attention::Messages => RunState::Idle as u32 | ATTENTIVE,
+        };
+        // Nothing has come, as a rule.
+        let quiet = self.0.flags() & ATTENTIVE | RUNNING;
+        if self.0.exchange(quiet, idle) {
+            return Wake::Already;
+        }
         let mut locked = self.lock();
         let flags = &mut locked.0.flags;
         let unheard = match attention {

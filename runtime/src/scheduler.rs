@@ -11,6 +11,8 @@ mod next;
 mod sleepers;
 pub(crate) mod watchdog;
 
+use std::time::Instant;
+
 use crossbeam_channel::Receiver;
 
 use crate::process::cell::Process;
@@ -117,6 +119,16 @@ impl Scheduler {
                     Ok(Placed::Queued)
                 }
             }
+        })
+    }
+
+    /// When the host that runs on this thread, if it is one of these, last
+    /// looked at the machine's clock.
+    #[inline]
+    pub(crate) fn last_look(&self) -> Option<Instant> {
+        local::with(|local| {
+            let local = local.filter(|local| local.is_of(self))?;
+            Some(local.now.get())
         })
     }
 

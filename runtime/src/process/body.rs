@@ -10,7 +10,7 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
-use crate::process::cell::{BodyPoll, Process};
+use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
 use crate::process::owner::Owner;
@@ -37,13 +37,13 @@ pub(crate) fn turn(process: &Process) -> Turned {
     if !turn.signals.is_empty() {
         heed(process, std::mem::take(&mut turn.signals));
     }
-    if let Some(reason) = refresh(process) {
+    if let Some(reason) = refresh(turn.owner(), process) {
         exit::end(process, Death::Ordered(reason));
         return Turned::OVER;
     }
     panic_hook::forget_place();
     let polled = process.poll_body();
-    let rest = rest(process);
+    let rest = rest(turn.owner());
     if rest.is_quiet && matches!(polled, BodyPoll::Waiting) {
         return Turned::waits(process, &rest);
     }
@@ -119,7 +119,7 @@ fn end_turn(process: &Process, rest: &Rest) -> Wake {
 
 /// What a process on its own thread does while its body waits.
 pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
-    let rest = rest(process);
+    let rest = rest(process.owner());
     if !rest.is_quiet {
         let (_, unanswered) = unrest(process);
         refuse(process, unanswered);
@@ -130,7 +130,7 @@ pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
     let turn = process.begin_turn();
     let turn = turn.expect("only its own thread gives it turns");
     heed(process, turn.signals);
-    match refresh(process) {
+    match refresh(process.owner(), process) {
         Some(_) => Checkpoint::Stop,
         None => Checkpoint::GoOn,
     }
@@ -169,8 +169,7 @@ fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
 /// A receive that waits inside a combinator is woken by the waker that the
 /// combinator gave it, or the combinator would not poll it.
 #[inline]
-fn refresh(process: &Process) -> Option<ExitReason> {
-    let mut owner = process.owner();
+fn refresh<'a>(mut owner: OwnerGuard<'a>, process: &'a Process) -> Option<ExitReason> {
     owner.budget = Owner::BUDGET;
     // Whoever waits for it is polled or woken now.
     owner.unseen = false;
@@ -204,8 +203,7 @@ struct Rest {
 }
 
 #[inline]
-fn rest(process: &Process) -> Rest {
-    let mut owner = process.owner();
+fn rest(mut owner: OwnerGuard<'_>) -> Rest {
     let unread = owner.unread() > 0;
     let swollen = owner.swollen && !unread;
     if !owner.rare.is_there() {

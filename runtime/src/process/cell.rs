@@ -279,6 +279,15 @@ impl Header {
     }
 }
 
+/// What a receive finds at first sight.
+pub(crate) enum Next<M> {
+    Message(M),
+    /// Nothing has come; a message will wake the process.
+    Nothing,
+    /// It must look more closely.
+    Unclear,
+}
+
 /// A process whose messages are known to be of this type.
 pub(crate) struct Typed<M> {
     // Invariant: its messages are of the type `M`.
@@ -290,6 +299,8 @@ pub(crate) struct Typed<M> {
 pub(crate) struct Turn<'a> {
     /// The signals that have come.
     pub(crate) signals: Vec<Stamped<Signal>>,
+    // Invariant: this thread has its turn.
+    process: &'a Process,
     _entered: current::Entered<'a>,
 }
 
@@ -319,17 +330,16 @@ where
         count: AtomicUsize::new(4),
         vtable: &Cell::<M, B, F>::VTABLE,
     };
-    let cell = Cell::<M, B, F> {
-        front: Front {
-            header,
-            mailbox: Mailbox::new(),
-            inbox: Unguarded(UnsafeCell::new(VecDeque::new())),
-        },
-        body: Unguarded(UnsafeCell::new(Body::New(body))),
-    };
     let place = pool::allocate(Layout::new::<Cell<M, B, F>>()).cast::<Cell<M, B, F>>();
-    // SAFETY: the place has the layout and is nobody else's.
-    unsafe { place.write(cell) };
+    let cell = place.as_ptr();
+    // SAFETY: the place has the layout and is nobody else's. All fields are
+    // written, each where it stays: a cell is large, and is not moved for it.
+    unsafe {
+        (&raw mut (*cell).front.header).write(header);
+        (&raw mut (*cell).front.mailbox).write(Mailbox::new());
+        (&raw mut (*cell).front.inbox).write(Unguarded(UnsafeCell::new(VecDeque::new())));
+        (&raw mut (*cell).body).write(Unguarded(UnsafeCell::new(Body::New(body))));
+    }
     let base = place.cast::<Base>();
     Newborn {
         life: Process(base),
@@ -560,6 +570,7 @@ impl Process {
         unsafe {
             Some(Turn {
                 signals: self.take_in(locked),
+                process: self,
                 _entered: current::enter(self),
             })
         }
@@ -729,6 +740,14 @@ impl Process {
     }
 }
 
+impl<'a> Turn<'a> {
+    /// As [`Process::owner`].
+    #[inline]
+    pub(crate) fn owner(&self) -> OwnerGuard<'a> {
+        self.process.header().owner.0.borrow_mut()
+    }
+}
+
 impl<M> Typed<M> {
     fn of(process: Process) -> Self {
         Self {
@@ -768,21 +787,28 @@ impl<M> Typed<M> {
     /// The oldest message of what was taken in, if nothing else is to be heeded
     /// and the turn's budget allows it.
     #[inline]
-    pub(crate) fn next_message(&self) -> Option<M> {
+    pub(crate) fn next_message(&self) -> Next<M> {
         if self.core().is_signalled() {
-            return None;
+            return Next::Unclear;
         }
         let mut owner = self.owner();
         if !owner.is_plain() || owner.budget <= 1 {
-            return None;
+            return Next::Unclear;
         }
         // SAFETY: the process is the current one, as `owner` has seen.
         let inbox = unsafe { self.front().inbox.get() };
-        let message = inbox.pop_front()?;
-        owner.received += 1;
-        owner.budget -= 1;
-        owner.attention = Attention::Signals;
-        Some(message)
+        if let Some(message) = inbox.pop_front() {
+            owner.received += 1;
+            owner.budget -= 1;
+            owner.attention = Attention::Signals;
+            return Next::Message(message);
+        }
+        if self.core().has_mail() {
+            return Next::Unclear;
+        }
+        owner.attention = Attention::Messages;
+        owner.unseen = false;
+        Next::Nothing
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn end(process: &Process, death: Death) {
     report::ended(process, &death);
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
     let header = process.header();
-    header.node.table.vacate();
+    let now = header.node.about_now();
+    header.node.table.vacate(header.pid, reason.kind(), now);
     if !planted!(NameReleasedLate) {
         release_name(process);
     }

@@ -6,7 +6,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::caught::drop_caught;
-use crate::clock;
 use crate::node::NodeInner;
 use crate::process::body::{self, After};
 use crate::scheduler::local::Local;
@@ -118,7 +117,7 @@ impl Host {
         let (node, local) = (&self.node, &self.local);
         let _open = local.lay_open();
         let turns = &node.scheduler.hosts[local.index].turns;
-        let began = clock::stopwatch();
+        let began = local.look_at_the_clock();
         self.slice.begin(began, !node.scheduler.injector.is_empty());
         loop {
             let mut work = 0;
@@ -146,7 +145,7 @@ impl Host {
                     return Turn::Spent;
                 }
             }
-            let now = clock::stopwatch();
+            let now = local.look_at_the_clock();
             let took = now.duration_since(began);
             self.stride = if took > 2 * self.slice.length {
                 (self.stride / 2).max(1)
