@@ -10,6 +10,7 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
+use crate::pool::Lazy;
 use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
@@ -34,7 +35,7 @@ pub(crate) fn turn(process: &Process) -> Turned {
     let Some(mut turn) = process.begin_turn() else {
         return Turned::OVER;
     };
-    if !turn.signals.is_empty() {
+    if turn.signals.is_there() {
         heed(process, std::mem::take(&mut turn.signals));
     }
     if let Some(reason) = refresh(turn.owner(), process) {
@@ -157,8 +158,11 @@ pub(crate) fn drain(process: &Process) {
 }
 
 /// Handles signals that were taken.
-fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
-    for signal in signals {
+fn heed(process: &Process, mut signals: Lazy<Vec<Stamped<Signal>>>) {
+    if !signals.is_there() {
+        return;
+    }
+    for signal in signals.drain(..) {
         handle(process, signal);
     }
 }
@@ -175,7 +179,7 @@ fn refresh<'a>(mut owner: OwnerGuard<'a>, process: &'a Process) -> Option<ExitRe
     owner.unseen = false;
     if owner.rare.is_there()
         && owner.rare.receiver.is_some()
-        && (owner.unread() > 0 || !owner.rare.notices.is_empty())
+        && (owner.unread || !owner.rare.notices.is_empty())
     {
         let receiver = owner.rare.receiver.take();
         drop(owner);
@@ -204,7 +208,7 @@ struct Rest {
 
 #[inline]
 fn rest(mut owner: OwnerGuard<'_>) -> Rest {
-    let unread = owner.unread() > 0;
+    let unread = owner.unread;
     let swollen = owner.swollen && !unread;
     if !owner.rare.is_there() {
         // The common case: what follows asks for much that is not there.
@@ -214,7 +218,7 @@ fn rest(mut owner: OwnerGuard<'_>) -> Rest {
             unseen: owner.unseen && unread,
             swollen,
             has_idle_alarm: false,
-            work: 1 + Owner::BUDGET - owner.budget,
+            work: u32::from(1 + Owner::BUDGET - owner.budget),
         };
         owner.swollen &= unread;
         return rest;
@@ -227,7 +231,7 @@ fn rest(mut owner: OwnerGuard<'_>) -> Rest {
         unseen: owner.unseen && (unread || !rare.notices.is_empty()),
         swollen,
         has_idle_alarm: rare.alarm.is_idle(),
-        work: 1 + Owner::BUDGET - owner.budget,
+        work: u32::from(1 + Owner::BUDGET - owner.budget),
     }
 }
 

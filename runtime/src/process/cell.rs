@@ -36,7 +36,7 @@ use crate::name::Name;
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::pid::Pid;
-use crate::pool::{self, Lazy};
+use crate::pool::{self, Empty, Lazy};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
@@ -62,7 +62,7 @@ pub(crate) struct Header {
     pub(crate) seat: Seat,
     /// Both the registry and the process know its name; both change under this
     /// lock. Its flags are [`ENDING`] and [`AIMED_AT`].
-    pub(crate) identity: Lock<Identity>,
+    pub(crate) identity: Lock<Lazy<Identity>>,
     owner: InTurn<Owner>,
 }
 
@@ -72,7 +72,21 @@ pub(crate) struct Identity {
     /// The registered name.
     pub(crate) name: Option<Name>,
     /// The label, for people.
-    pub(crate) label: Option<Box<Arc<str>>>,
+    pub(crate) label: Option<Arc<str>>,
+}
+
+impl Empty for Identity {
+    const EMPTY: &'static Self = {
+        static EMPTY: Identity = Identity {
+            name: None,
+            label: None,
+        };
+        &EMPTY
+    };
+
+    fn empty() -> Self {
+        Self::default()
+    }
 }
 
 /// The last rites of a process have begun: nobody sees it, and it gets no name
@@ -159,7 +173,7 @@ struct VTable {
 
 /// What else than messages was left in a mailbox when it was closed.
 pub(crate) struct Remains {
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
     pub(crate) owed: Lazy<Vec<Owed>>,
 }
 
@@ -239,7 +253,10 @@ impl Header {
         label: Option<Arc<str>>,
         owner: Owner,
     ) -> Self {
-        let label = label.map(Box::new);
+        let mut identity = Lazy::<Identity>::default();
+        if label.is_some() {
+            identity.label = label;
+        }
         Self {
             base: Base {
                 count: AtomicUsize::new(0),
@@ -249,7 +266,7 @@ impl Header {
             node,
             parent: parent.unwrap_or(Pid::OUTSIDE),
             seat,
-            identity: Lock::new(0, Identity { name: None, label }),
+            identity: Lock::new(0, identity),
             owner: InTurn(RefCell::new(owner)),
         }
     }
@@ -265,7 +282,7 @@ impl Header {
     }
 
     pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.identity.lock().label.as_deref().cloned()
+        self.identity.lock().label.clone()
     }
 
     /// Whether timers are, or were, aimed at the process.
@@ -298,7 +315,7 @@ pub(crate) struct Typed<M> {
 /// A turn of a process.
 pub(crate) struct Turn<'a> {
     /// The signals that have come.
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
     // Invariant: this thread has its turn.
     process: &'a Process,
     _entered: current::Entered<'a>,
@@ -578,7 +595,7 @@ impl Process {
 
     /// Takes what has come; the signals.
     #[inline]
-    pub(crate) fn take(&self) -> Vec<Stamped<Signal>> {
+    pub(crate) fn take(&self) -> Lazy<Vec<Stamped<Signal>>> {
         assert!(current::is(self), "only the process itself may take");
         // SAFETY: this thread has the turn.
         unsafe { self.take_in(self.core().lock()) }
@@ -588,13 +605,13 @@ impl Process {
     ///
     /// This thread has the turn.
     #[inline(always)]
-    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Vec<Stamped<Signal>> {
+    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Lazy<Vec<Stamped<Signal>>> {
         let mut owner = self.header().owner.0.borrow_mut();
         owner.unseen = true;
         if locked.has_mail() {
             // SAFETY: the caller's.
             owner.swollen |= unsafe { (self.base().vtable.take)(self, &mut locked) };
-            owner.taken = locked.shared().pushed;
+            owner.unread = true;
         }
         if locked.has_owed() {
             let answered = owner.take_owed(&mut locked.shared().owed);
@@ -608,7 +625,7 @@ impl Process {
         let signals = if locked.has_signals() {
             std::mem::take(&mut locked.shared().signals)
         } else {
-            Vec::new()
+            Lazy::default()
         };
         locked.nothing_new();
         signals
@@ -778,10 +795,13 @@ impl<M> Typed<M> {
         if !owner.rare.is_there() {
             let message = inbox.pop_front()?;
             owner.received += 1;
+            owner.unread = !inbox.is_empty();
             return Some(Entry::Message(message));
         }
         let Owner { received, rare, .. } = owner;
-        mailbox::next_entry(inbox, received, &mut rare.notices)
+        let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
+        owner.unread = !inbox.is_empty();
+        entry
     }
 
     /// The oldest message of what was taken in, if nothing else is to be heeded
@@ -799,6 +819,7 @@ impl<M> Typed<M> {
         let inbox = unsafe { self.front().inbox.get() };
         if let Some(message) = inbox.pop_front() {
             owner.received += 1;
+            owner.unread = !inbox.is_empty();
             owner.budget -= 1;
             owner.attention = Attention::Signals;
             return Next::Message(message);
