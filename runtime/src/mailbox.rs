@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     // Invariant: counts every message ever pushed.
     pub(crate) pushed: u64,
     // Invariant: stamps do not decrease and are at most `pushed`.
-    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
+    pub(crate) signals: Vec<Stamped<Signal>>,
     /// Replies that calls in the queue wait for.
     pub(crate) owed: Lazy<Vec<Owed>>,
     /// Those who wait for the end of a process whose mailbox is closed: they
@@ -131,7 +131,7 @@ impl Core {
             RunState::Scheduled as u32,
             Shared {
                 pushed: 0,
-                signals: Lazy::default(),
+                signals: Vec::new(),
                 owed: Lazy::default(),
                 late: Lazy::default(),
             },

@@ -75,7 +75,7 @@ impl<M> Owned<M> {
         self.0.take(&mut locked, &mut inbox.messages);
         let shared = locked.shared();
         owed.append(&mut shared.owed);
-        let signals = std::mem::take(&mut *shared.signals);
+        let signals = std::mem::take(&mut shared.signals);
         locked.nothing_new();
         signals
     }
@@ -86,7 +86,7 @@ impl<M> Owned<M> {
         let shared = locked.shared();
         Remains {
             messages,
-            signals: std::mem::take(&mut *shared.signals),
+            signals: std::mem::take(&mut shared.signals),
             owed: std::mem::take(&mut *shared.owed),
         }
     }

@@ -10,7 +10,6 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
-use crate::pool::Lazy;
 use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
@@ -35,7 +34,7 @@ pub(crate) fn turn(process: &Process) -> Turned {
     let Some(mut turn) = process.begin_turn() else {
         return Turned::OVER;
     };
-    if turn.signals.is_there() {
+    if !turn.signals.is_empty() {
         heed(process, std::mem::take(&mut turn.signals));
     }
     if let Some(reason) = refresh(turn.owner(), process) {
@@ -158,11 +157,8 @@ pub(crate) fn drain(process: &Process) {
 }
 
 /// Handles signals that were taken.
-fn heed(process: &Process, mut signals: Lazy<Vec<Stamped<Signal>>>) {
-    if !signals.is_there() {
-        return;
-    }
-    for signal in signals.drain(..) {
+fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
+    for signal in signals {
         handle(process, signal);
     }
 }

@@ -68,11 +68,11 @@ struct Estate {
 }
 
 impl Estate {
-    fn of(process: &Process, mut remains: Remains) -> Self {
+    fn of(process: &Process, remains: Remains) -> Self {
         drop_unread(process);
         let mut owner = process.owner();
         if !remains.signals.is_empty() {
-            let unheard = remains.signals.drain(..).map(|signal| signal.value);
+            let unheard = remains.signals.into_iter().map(|signal| signal.value);
             owner.rare.unheard.extend(unheard);
         }
         let mut unread = remains.owed;
