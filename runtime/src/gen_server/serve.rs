@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -117,11 +118,11 @@ async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
             };
         }
     }
-    if let Some(message) = ctx.context.next_message() {
-        return Next::Handle(message);
-    }
-    let event = poll_fn(|cx| ctx.context.poll_event(cx)).await;
-    ctx.meaning(event)
+    poll_fn(|cx| match ctx.context.next_message() {
+        Some(message) => Poll::Ready(Next::Handle(message)),
+        None => ctx.context.poll_event(cx).map(|event| ctx.meaning(event)),
+    })
+    .await
 }
 
 impl<S: GenServer> ServerContext<S> {
