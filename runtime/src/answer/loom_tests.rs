@@ -6,13 +6,102 @@ use std::future::poll_fn;
 use std::task::{Context, Waker};
 
 use loom::future::block_on;
-use loom::sync::Arc;
+use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use super::{Debt, Unanswered, answer};
+use super::{Debt, Unanswered, Waiter, answer};
 use crate::exit_reason::ExitReason;
+use crate::mailbox::Attention;
 use crate::pid::Pid;
+use crate::process::cell::{Process, mailbox_only};
 use crate::reply::CallError;
+
+loom::lazy_static! {
+    /// Rings when a process was scheduled.
+    static ref BELL: Notify = Notify::new();
+}
+
+pub(super) fn schedule(_: &Process) {
+    BELL.notify();
+}
+
+/// A process that has its turn.
+fn running() -> Process {
+    let process = mailbox_only();
+    assert!(process.core().begin_turn().is_some());
+    process
+}
+
+/// Takes turns until the answer is there.
+fn turns<T: Send>(process: &Process, waiter: &mut Waiter<T>) -> Result<T, CallError> {
+    loop {
+        if let Some(told) = waiter.take() {
+            return told;
+        }
+        let _ = process.core().end_turn(Attention::Signals);
+        // The bell of the models may ring by itself.
+        while process.core().begin_turn().is_none() {
+            BELL.wait();
+        }
+    }
+}
+
+#[test]
+fn loom_a_reply_always_wakes_the_process_that_waits() {
+    crate::testing::model(|| {
+        let process = running();
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, Some(process.clone()));
+        let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
+        assert_eq!(*turns(&process, &mut waiter).expect("a reply"), 7);
+        server.join().unwrap();
+        assert_eq!(process.count(), 1);
+    });
+}
+
+#[test]
+fn loom_a_process_is_told_by_a_reply_or_by_a_death() {
+    crate::testing::model(|| {
+        let process = running();
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, Some(process.clone()));
+        let elsewhere = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Kept));
+        let server = thread::spawn(move || owed.refuse(DOWN));
+        let _ = turns(&process, &mut waiter).map(|value| assert_eq!(*value, 7));
+        elsewhere.join().unwrap();
+        server.join().unwrap();
+        assert_eq!(process.count(), 1);
+    });
+}
+
+/// It gives up, and then it ends, and nobody touches it after that.
+#[test]
+fn loom_a_process_that_ends_agrees_with_who_replies() {
+    crate::testing::model(|| {
+        let process = running();
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, Some(process.clone()));
+        let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
+        let early = waiter.close();
+        assert!(early.is_none_or(|told| *told.expect("a reply") == 7));
+        process.close_mailbox();
+        drop(process);
+        server.join().unwrap();
+    });
+}
+
+/// The call was moved out of its process, which ends, to be waited for by a
+/// waker.
+#[test]
+fn loom_a_call_that_outlives_its_process_is_answered() {
+    crate::testing::model(|| {
+        let process = running();
+        let (mut waiter, reply, owed) = answer::<Value>(Pid::OUTSIDE, Some(process.clone()));
+        let server = thread::spawn(move || reply.put(Ok(Value::new(7)), Debt::Paid(owed)));
+        process.close_mailbox();
+        drop(process);
+        let told = block_on(poll_fn(|cx| waiter.poll(cx)));
+        assert_eq!(*told.expect("a reply"), 7);
+        server.join().unwrap();
+    });
+}
 
 /// A value of which loom knows whether it was dropped: it leaks otherwise.
 type Value = Arc<u32>;
