@@ -19,11 +19,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+#[cfg(feature = "sim")]
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::caught::wake_caught;
 use crate::exit_reason::ExitReason;
 use crate::mailbox::Wake;
+#[cfg(feature = "sim")]
+use crate::node::NodeInner;
 use crate::pid::Pid;
 use crate::pool;
 use crate::process::cell::Process;
@@ -82,6 +86,7 @@ struct Base {
     /// How many have a share in it.
     shares: AtomicU32,
     caller: Pid,
+    server: Server,
     /// The process that waits by its own waker, if one does.
     // Invariant: not written while there is more than one share.
     home: Option<Process>,
@@ -94,6 +99,39 @@ struct Base {
     next: UnsafeCell<Option<Share>>,
     refuse_as_reply: unsafe fn(NonNull<Base>, Unanswered),
     free: unsafe fn(NonNull<Base>),
+}
+
+/// The server that was called, to be recognised, not to be held.
+pub(crate) struct Server {
+    pid: Pid,
+    address: usize,
+    /// Only a simulation carries replies.
+    #[cfg(feature = "sim")]
+    node: Option<Arc<NodeInner>>,
+}
+
+impl Server {
+    pub(crate) fn of(process: &Process) -> Self {
+        #[cfg(feature = "sim")]
+        let node = &process.header().node;
+        Self {
+            pid: process.header().pid,
+            address: process.as_raw().addr().get(),
+            #[cfg(feature = "sim")]
+            node: node.is_simulated().then(|| Arc::clone(node)),
+        }
+    }
+
+    /// None, for tests.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self {
+            pid: Pid::OUTSIDE,
+            address: 0,
+            #[cfg(feature = "sim")]
+            node: None,
+        }
+    }
 }
 
 #[repr(C)]
@@ -174,18 +212,23 @@ impl Share {
         if self.base().shares.fetch_sub(1, Ordering::Release) == 1 {
             // Pairs with the Release of the others; as in `Process`, no fence.
             self.base().shares.load(Ordering::Acquire);
+            let free = self.base().free;
             // SAFETY: this was the last share.
-            unsafe { self.free() }
+            unsafe { self.free(free) }
         }
     }
 
     /// As `give_up`, by one that is most often the last.
+    ///
+    /// # Safety
+    ///
+    /// It is a share in an `Answer<T>`.
     #[inline]
-    fn give_up_last(self) {
+    unsafe fn give_up_last<T>(self) {
         // Acquire: pairs with the Release of those who gave theirs up.
         if self.base().shares.load(Ordering::Acquire) == 1 {
             // SAFETY: a share is made of a share only, so there is no other.
-            unsafe { self.free() }
+            unsafe { self.free(free::<T>) }
         } else {
             self.give_up();
         }
@@ -193,13 +236,14 @@ impl Share {
 
     /// # Safety
     ///
-    /// This is the last share.
-    unsafe fn free(mut self) {
+    /// This is the last share, and that is how such an answer is freed.
+    #[inline]
+    unsafe fn free(mut self, free: unsafe fn(NonNull<Base>)) {
         // SAFETY: the caller's, so nobody else looks at it.
         let base = unsafe { self.0.as_mut() };
         let home = base.home.take();
-        // SAFETY: as above; what it held was taken.
-        unsafe { (base.free)(self.0) }
+        // SAFETY: the caller's; what it held was taken.
+        unsafe { free(self.0) }
         if let Some(home) = home {
             give_back(home);
         }
@@ -272,13 +316,19 @@ impl Share {
 
 /// Makes an answer that somebody is about to wait for: where to wait, where to
 /// reply, and who is in debt.
-pub(crate) fn answer<T: Send>(caller: Pid, home: Option<Process>) -> (Waiter<T>, Replier<T>, Owed) {
-    let layout = Layout::new::<Answer<T>>();
+#[inline]
+pub(crate) fn answer<T: Send>(
+    caller: Pid,
+    home: Option<Process>,
+    server: Server,
+) -> (Waiter<T>, Replier<T>, Owed) {
+    let place = pool::allocate(Layout::new::<Answer<T>>()).cast::<Answer<T>>();
     let answer = Answer {
         base: Base {
             state: AtomicU32::new(state::OPEN),
             shares: AtomicU32::new(3),
             caller,
+            server,
             home,
             waker: Lock::new(0, None),
             refusal: UnsafeCell::new(MaybeUninit::uninit()),
@@ -288,7 +338,6 @@ pub(crate) fn answer<T: Send>(caller: Pid, home: Option<Process>) -> (Waiter<T>,
         },
         value: UnsafeCell::new(MaybeUninit::<Result<T, CallError>>::uninit()),
     };
-    let place = pool::allocate(layout).cast::<Answer<T>>();
     // SAFETY: the place has the layout and is nobody else's.
     unsafe { place.write(answer) };
     let base = place.cast::<Base>();
@@ -300,6 +349,7 @@ pub(crate) fn answer<T: Send>(caller: Pid, home: Option<Process>) -> (Waiter<T>,
 }
 
 /// Frees an answer that nobody has a share in. What it held was taken.
+#[inline]
 unsafe fn free<T>(base: NonNull<Base>) {
     let place = base.cast::<Answer<T>>();
     // SAFETY: nobody else knows of it any more.
@@ -370,6 +420,12 @@ impl<T: Send> Replier<T> {
         held(&self.0).base().is_open()
     }
 
+    /// The node, if it is simulated.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulated(&self) -> Option<Arc<NodeInner>> {
+        held(&self.0).base().server.node.clone()
+    }
+
     /// Leaves the answer and wakes who waits; drops it if it comes too late.
     #[inline]
     pub(crate) fn put(mut self, value: Result<T, CallError>, debt: Debt) {
@@ -408,6 +464,7 @@ impl<T: Send> Replier<T> {
 }
 
 impl<T> Drop for Replier<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(share) = self.0.take() {
             share.give_up();
@@ -422,6 +479,19 @@ pub(crate) struct Unsent(Option<Share>);
 impl Unsent {
     pub(crate) fn caller(&self) -> Pid {
         held(&self.0).base().caller
+    }
+
+    /// Whether this is the server that was called.
+    pub(crate) fn is_to(&self, process: &Process) -> bool {
+        let server = &held(&self.0).base().server;
+        // Another process at the same address has another pid.
+        process.as_raw().addr().get() == server.address && process.header().pid == server.pid
+    }
+
+    /// The node, if it is simulated.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulated(&self) -> Option<Arc<NodeInner>> {
+        held(&self.0).base().server.node.clone()
     }
 
     /// Tells the caller.
@@ -481,6 +551,7 @@ impl Owed {
 }
 
 impl Drop for Owed {
+    #[inline]
     fn drop(&mut self) {
         if let Some(share) = self.0.take() {
             share.give_up();
@@ -583,7 +654,8 @@ impl<T> Waiter<T> {
         } else {
             return None;
         };
-        self.0.take()?.give_up_last();
+        // SAFETY: the pointer is of an `Answer<T>`.
+        unsafe { self.0.take()?.give_up_last::<T>() }
         Some(answer)
     }
 }

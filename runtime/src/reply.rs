@@ -7,10 +7,10 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::answer::{Debt, Owed, Replier, Unanswered, Unsent, Waiter, answer, lend};
+use crate::answer::{Debt, Owed, Replier, Server, Unanswered, Unsent, Waiter, answer, lend};
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::seam::{Load, observe};
@@ -168,37 +168,6 @@ impl<T: Send + 'static> Load for Value<T> {
 pub struct Reply<T: Send + 'static> {
     /// Taken when the reply was sent.
     answer: Option<Replier<T>>,
-    server: Server,
-}
-
-/// The server that was called, to be recognised, not to be held.
-struct Server {
-    pid: Pid,
-    address: usize,
-    /// Only a simulation carries replies.
-    #[cfg(feature = "sim")]
-    node: Arc<NodeInner>,
-}
-
-impl Server {
-    fn new(process: &Process) -> Self {
-        Self {
-            pid: process.header().pid,
-            address: process.as_raw().addr().get(),
-            #[cfg(feature = "sim")]
-            node: Arc::clone(&process.header().node),
-        }
-    }
-
-    /// Looks at the server, if it is the current process.
-    #[inline]
-    fn if_current<R>(&self, look: impl FnOnce(&Process) -> R) -> Option<R> {
-        // Another process at the same address has another pid.
-        let is_it = |process: &Process| {
-            process.as_raw().addr().get() == self.address && process.header().pid == self.pid
-        };
-        current::with(|process| is_it(process).then(|| look(process))).flatten()
-    }
 }
 
 impl<T: Send + 'static> Reply<T> {
@@ -209,17 +178,14 @@ impl<T: Send + 'static> Reply<T> {
             return;
         };
         #[cfg(feature = "sim")]
-        if self.server.node.is_simulated() {
+        if let Some(node) = answer.simulated() {
             let (caller, value) = (answer.caller(), Value(answer, value));
             let arrive = |(): &(), Value(answer, value): Value<T>| {
                 answer.put(Ok(value), Debt::Kept);
             };
-            return self
-                .server
-                .node
-                .transmit_from_here(caller, &(), value, arrive);
+            return node.transmit_from_here(caller, &(), value, arrive);
         }
-        answer.put_paying(value, &self.server);
+        answer.put_paying(value);
     }
 
     /// Whether nobody waits for this reply any more.
@@ -230,12 +196,13 @@ impl<T: Send + 'static> Reply<T> {
 
 impl<T: Send> Replier<T> {
     /// Leaves the answer, and pays the debt with it if that is the oldest one
-    /// of the server, and this is the server.
+    /// of the current process, which is the server then.
     #[inline]
-    fn put_paying(self, value: T, server: &Server) {
-        let owed = server.if_current(|process| {
-            let owed = &mut process.owner().rare.owed;
-            owed.pop_for(&self)
+    fn put_paying(self, value: T) {
+        let owed = current::with(|process| {
+            let mut owner = process.owner();
+            let in_debt = owner.rare.is_there();
+            in_debt.then(|| owner.rare.owed.pop_for(&self)).flatten()
         });
         self.put(Ok(value), owed.flatten().map_or(Debt::Kept, Debt::Paid));
     }
@@ -244,7 +211,7 @@ impl<T: Send> Replier<T> {
 impl<T: Send + 'static> Reply<T> {
     /// Tells the caller that nobody will answer it.
     #[cold]
-    fn give_up(&self, answer: Replier<T>) {
+    fn give_up(answer: Replier<T>) {
         if planted!(DroppedReplyUntold) {
             drop(answer);
             return;
@@ -252,17 +219,18 @@ impl<T: Send + 'static> Reply<T> {
         let mut unsent = Some(answer.erase());
         // In the server itself it is not yet clear whether it dropped the
         // reply and lives on or is on its way down: the end of the turn knows.
-        self.server
-            .if_current(|process| process.owner().rare.unanswered.extend(unsent.take()));
+        current::with(|process| {
+            let is_server = unsent.as_ref().is_some_and(|unsent| unsent.is_to(process));
+            if is_server {
+                process.owner().rare.unanswered.extend(unsent.take());
+            }
+        });
         let Some(unsent) = unsent else { return };
         #[cfg(feature = "sim")]
-        if self.server.node.is_simulated() {
+        if let Some(node) = unsent.simulated() {
             let (caller, refusal) = (unsent.caller(), Refusal(unsent, Unanswered::Dropped));
             let arrive = |(): &(), Refusal(unsent, why): Refusal| unsent.refuse(why);
-            return self
-                .server
-                .node
-                .transmit_from_here(caller, &(), refusal, arrive);
+            return node.transmit_from_here(caller, &(), refusal, arrive);
         }
         unsent.refuse(Unanswered::Dropped);
     }
@@ -272,7 +240,7 @@ impl<T: Send + 'static> Drop for Reply<T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
-            self.give_up(answer);
+            Self::give_up(answer);
         }
     }
 }
@@ -413,10 +381,9 @@ where
             (process.header().pid, is_own.then(|| lend(process)))
         });
         let (caller, home) = home.unwrap_or((Pid::OUTSIDE, None));
-        let (waiter, replier, owed) = answer(caller, home);
+        let (waiter, replier, owed) = answer(caller, home, Server::of(&server));
         let message = request(Reply {
             answer: Some(replier),
-            server: Server::new(&server),
         });
         observe!(header.node, |world| world.called(header.pid, &owed));
         push_call(&server, caller, message, owed);
@@ -449,12 +416,10 @@ where
         let State::Waiting(waiting) = &mut self.state else {
             return Poll::Pending;
         };
-        let result = match waiting.answer.poll(cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => ready!(waiting.late_answer(self.server.node(), cx)),
-        };
-        self.state = State::Over;
-        Poll::Ready(result)
+        match waiting.answer.poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => waiting.late_answer(self.server.node(), cx),
+        }
     }
 }
 
