@@ -65,7 +65,49 @@ pub enum ExitReason {
     Custom(Term),
 }
 
+/// Which of the exit reasons one is, without what it carries.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExitKind {
+    /// [`ExitReason::Normal`].
+    Normal,
+    /// [`ExitReason::Shutdown`].
+    Shutdown,
+    /// [`ExitReason::ShutdownWith`].
+    ShutdownWith,
+    /// [`ExitReason::Kill`].
+    Kill,
+    /// [`ExitReason::Killed`].
+    Killed,
+    /// [`ExitReason::NoProcess`].
+    NoProcess,
+    /// [`ExitReason::NoConnection`].
+    NoConnection,
+    /// [`ExitReason::Panicked`].
+    Panicked,
+    /// [`ExitReason::Failed`].
+    Failed,
+    /// [`ExitReason::Custom`].
+    Custom,
+}
+
 impl ExitReason {
+    /// Which reason this is, without what it carries.
+    pub fn kind(&self) -> ExitKind {
+        match self {
+            Self::Normal => ExitKind::Normal,
+            Self::Shutdown => ExitKind::Shutdown,
+            Self::ShutdownWith(_) => ExitKind::ShutdownWith,
+            Self::Kill => ExitKind::Kill,
+            Self::Killed => ExitKind::Killed,
+            Self::NoProcess => ExitKind::NoProcess,
+            Self::NoConnection => ExitKind::NoConnection,
+            Self::Panicked(_) => ExitKind::Panicked,
+            Self::Failed(_) => ExitKind::Failed,
+            Self::Custom(_) => ExitKind::Custom,
+        }
+    }
+
     /// A reason of the user's own.
     pub fn custom<T: Any + fmt::Debug + PartialEq + Send + Sync>(term: T) -> Self {
         Self::Custom(Term::new(term))

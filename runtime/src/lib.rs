@@ -32,6 +32,7 @@ mod clock;
 mod exit_reason;
 mod few;
 pub mod gen_server;
+mod lifecycle;
 mod mailbox;
 mod name;
 mod node;
@@ -59,11 +60,12 @@ mod thread;
 mod timer;
 
 pub use clock::ManualClock;
-pub use exit_reason::{ExitReason, Failure, Panic, Term};
+pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
 pub use gen_server::{
     GenServer, Info, InitError, ServerBuilder, ServerContext, ServerRef, StartError,
     StopServerError,
 };
+pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
 pub use pid::{MonitorRef, Pid};

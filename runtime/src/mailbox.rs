@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     // Invariant: counts every message ever pushed.
     pub(crate) pushed: u64,
     // Invariant: stamps do not decrease and are at most `pushed`.
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
     /// Replies that calls in the queue wait for.
     pub(crate) owed: Incurred,
     /// Those who wait for the end of a process whose mailbox is closed: they
@@ -131,7 +131,7 @@ impl Core {
             RunState::Scheduled as u32,
             Shared {
                 pushed: 0,
-                signals: Vec::new(),
+                signals: Lazy::default(),
                 owed: Incurred::default(),
                 late: Lazy::default(),
             },
@@ -188,6 +188,12 @@ impl Core {
         self.0.flags() & SIGNALS != 0
     }
 
+    /// Whether messages wait to be taken. For the owner.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.0.flags() & MAIL != 0
+    }
+
     /// Whether anything waits to be taken. For the owner.
     #[inline]
     pub(crate) fn has_come(&self) -> bool {
@@ -221,6 +227,16 @@ impl Core {
     /// Ends a turn; says whether the process has to be queued again.
     #[inline]
     pub(crate) fn end_turn(&self, attention: Attention) -> Wake {
+        const RUNNING: u32 = RunState::Running as u32;
+        let idle = match attention {
+            Attention::Signals => RunState::Idle as u32,
+            Attention::Messages => RunState::Idle as u32 | ATTENTIVE,
+        };
+        // Nothing has come, as a rule.
+        let quiet = self.0.flags() & ATTENTIVE | RUNNING;
+        if self.0.exchange(quiet, idle) {
+            return Wake::Already;
+        }
         let mut locked = self.lock();
         let flags = &mut locked.0.flags;
         let unheard = match attention {

@@ -347,7 +347,7 @@ pub fn trap_exit(trap: bool) -> bool {
 #[track_caller]
 pub fn set_label(label: impl Into<String>) {
     let label: String = label.into();
-    current::expect("set_label").header().identity.lock().label = Some(Box::new(label.into()));
+    current::expect("set_label").header().identity.lock().label = Some(label.into());
 }
 
 /// Sends an exit signal. See [`Node::exit`].

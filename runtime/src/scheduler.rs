@@ -11,6 +11,8 @@ mod next;
 mod sleepers;
 pub(crate) mod watchdog;
 
+use std::time::Instant;
+
 use crossbeam_channel::Receiver;
 
 use crate::process::cell::Process;
@@ -37,7 +39,9 @@ pub(crate) struct Scheduler {
     done: AtomicBool,
 }
 
-/// What other hosts may reach of a host.
+/// What other hosts may reach of a host. Each writes its own all the time, so
+/// each has cache lines of its own: two, since processors fetch them in pairs.
+#[repr(align(128))]
 struct Shared {
     /// The process just woken; the next to run.
     next: Next,
@@ -47,7 +51,8 @@ struct Shared {
 }
 
 impl Scheduler {
-    /// How many processes in a row may jump the queue by being just woken.
+    /// How many processes in a row may jump the queue by being just woken, if
+    /// somebody waits there.
     const STREAK: u32 = 16;
 
     /// A scheduler, the queues of its hosts and spares, and where its watchdog
@@ -103,7 +108,7 @@ impl Scheduler {
             let Some(local) = local.filter(|local| local.is_of(self)) else {
                 return Err(task);
             };
-            if local.streak.get() >= Self::STREAK {
+            if local.streak.get() >= Self::STREAK && !local.queue.is_empty() {
                 local.queue.push(task);
                 return Ok(Placed::Queued);
             }
@@ -114,6 +119,16 @@ impl Scheduler {
                     Ok(Placed::Queued)
                 }
             }
+        })
+    }
+
+    /// When the host that runs on this thread, if it is one of these, last
+    /// looked at the machine's clock.
+    #[inline]
+    pub(crate) fn last_look(&self) -> Option<Instant> {
+        local::with(|local| {
+            let local = local.filter(|local| local.is_of(self))?;
+            Some(local.now.get())
         })
     }
 

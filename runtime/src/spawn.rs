@@ -221,14 +221,16 @@ impl Manner {
         seat: Seat,
         make: impl FnOnce(Header) -> Newborn<M>,
     ) -> Result<Born<M>, SpawnError> {
-        let pid = node.table.reserve()?;
+        let parent = current::on(node, |parent| parent.header().pid);
+        if parent.is_none() && (self.link || self.monitor) {
+            return Err(SpawnError::NotInProcess);
+        }
+        let pid = node.table.reserve(parent, node.about_now())?;
         let mut owner = Owner::new(self.exit_mode);
-        let (parent, monitor) = match self.bind(node, pid, &mut owner) {
-            Ok(bound) => bound,
-            Err(error) => {
-                node.table.give_back(pid);
-                return Err(error);
-            }
+        let monitor = if self.link || self.monitor {
+            self.bind(node, pid, &mut owner)
+        } else {
+            None
         };
         let newborn = make(Header::new(
             pid,
@@ -258,17 +260,11 @@ impl Manner {
         })
     }
 
-    /// The process that spawns, if it is one of this node; linked to and
-    /// monitoring a process that is not born yet, as it is wanted: both ends at
-    /// once, before anybody can see it.
-    #[inline]
-    fn bind(
-        &self,
-        node: &Arc<NodeInner>,
-        pid: Pid,
-        newborn: &mut Owner,
-    ) -> Result<(Option<Pid>, Option<MonitorRef>), SpawnError> {
-        let parent = current::on(node, |parent| {
+    /// Links the process that spawns to one that is not born yet, and lets it
+    /// monitor that, as it is wanted: both ends at once, before anybody can see
+    /// it.
+    fn bind(&self, node: &Arc<NodeInner>, pid: Pid, newborn: &mut Owner) -> Option<MonitorRef> {
+        let monitor = current::on(node, |parent| {
             let from = parent.header().pid;
             if self.link {
                 newborn.bonds.links.link_newborn(from);
@@ -276,7 +272,7 @@ impl Manner {
                     parent.owner().bonds.links.link_newborn(pid);
                 }
             }
-            let monitor = self.monitor.then(|| {
+            self.monitor.then(|| {
                 let mut owner = parent.owner();
                 let reference = MonitorRef::new(from, owner.number());
                 let watcher = Watcher::Process { name: None };
@@ -284,13 +280,9 @@ impl Manner {
                 owner.rare.monitors.insert(reference, pid);
                 observe!(node, |world| world.monitored(reference, pid));
                 reference
-            });
-            (Some(from), monitor)
+            })
         });
-        if parent.is_none() && (self.link || self.monitor) {
-            return Err(SpawnError::NotInProcess);
-        }
-        Ok(parent.unwrap_or_default())
+        monitor.flatten()
     }
 }
 

@@ -7,28 +7,35 @@
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
+use std::time::Instant;
 
+use crate::exit_reason::ExitKind;
+use crate::lifecycle::{Journal, Lifecycle, LifecycleEvent};
+use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::cell::Process;
 use crate::spawn::SpawnError;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const PAGE: u32 = 4096;
 
 pub(crate) struct Table {
     pages: Box<[OnceLock<Box<[Slot]>>]>,
-    free: Lock<Free>,
     /// Whether the table was closed; written under the lock of `free`.
     closed: AtomicBool,
+    free: Apart<Lock<Free>>,
 }
 
-struct Slot(Lock<Use>);
+/// On cache lines of its own: every spawn and every end writes there, every
+/// look-up reads what lies beside it.
+#[repr(align(128))]
+struct Apart<T>(T);
 
-/// One use of a slot.
-struct Use {
-    serial: u32,
-    process: Option<Process>,
+struct Slot {
+    process: Lock<Option<Process>>,
+    // Invariant: written only by who reserves the slot while it is free.
+    serial: AtomicU32,
 }
 
 /// Which slots can be used next.
@@ -43,6 +50,7 @@ struct Free {
     /// The limit is for these, so that who hears of an end can spawn another.
     placed: usize,
     limit: usize,
+    journal: Journal,
 }
 
 /// Whether new processes are let in.
@@ -68,27 +76,22 @@ impl Table {
             live: 0,
             placed: 0,
             limit,
+            journal: Journal::new(),
         };
         Self {
             pages,
-            free: Lock::new(0, free),
             closed: AtomicBool::new(false),
+            free: Apart(Lock::new(0, free)),
         }
     }
 
     /// Reserves a pid for a process that is being made.
-    pub(crate) fn reserve(&self) -> Result<Pid, SpawnError> {
-        let slot = self.free.lock().take()?;
-        let mut used = self.slot(slot).0.lock();
-        // Serial 0 is left out, so that no pid of a process reads `<0.x.0>`.
-        used.serial = used.serial.checked_add(1).unwrap_or(1);
-        Ok(Pid::new(slot, used.serial))
-    }
-
-    /// Gives back a pid that no process got.
-    pub(crate) fn give_back(&self, pid: Pid) {
-        self.vacate();
-        self.remove(pid);
+    pub(crate) fn reserve(&self, parent: Option<Pid>, at: Instant) -> Result<Pid, SpawnError> {
+        let mut free = self.free.0.lock();
+        let slot = free.take()?;
+        let pid = Pid::new(slot, self.slot(slot).next_serial());
+        free.journal.note(at, Lifecycle::Spawned { pid, parent });
+        Ok(pid)
     }
 
     /// Lets the process be found.
@@ -97,14 +100,16 @@ impl Table {
     }
 
     fn put(&self, pid: Pid, process: Process) {
-        self.slot(pid.slot()).0.lock().process = Some(process);
+        *self.slot(pid.slot()).process.lock() = Some(process);
     }
 
     pub(crate) fn get(&self, pid: Pid) -> Option<Process> {
         let page = self.pages.get((pid.slot() / PAGE) as usize)?.get()?;
-        let used = page[(pid.slot() % PAGE) as usize].0.lock();
-        if used.serial == pid.serial() {
-            used.process.clone()
+        let slot = &page[(pid.slot() % PAGE) as usize];
+        let process = slot.process.lock();
+        // The serial was written before the process was put there.
+        if slot.serial.load(Ordering::Relaxed) == pid.serial() {
+            process.clone()
         } else {
             None
         }
@@ -112,17 +117,21 @@ impl Table {
 
     /// A process ends and makes room for another, before anything of it is
     /// gone and before anyone is told.
-    pub(crate) fn vacate(&self) {
-        self.free.lock().placed -= 1;
+    pub(crate) fn vacate(&self, pid: Pid, reason: ExitKind, at: Instant) {
+        let mut free = self.free.0.lock();
+        free.placed -= 1;
+        free.journal.note(at, Lifecycle::Exited { pid, reason });
     }
 
     pub(crate) fn remove(&self, pid: Pid) {
-        let process = {
-            let mut used = self.slot(pid.slot()).0.lock();
-            debug_assert_eq!(used.serial, pid.serial(), "removed twice");
-            used.process.take()
-        };
-        let mut free = self.free.lock();
+        let slot = self.slot(pid.slot());
+        debug_assert_eq!(
+            slot.serial.load(Ordering::Relaxed),
+            pid.serial(),
+            "removed twice"
+        );
+        let process = slot.process.lock().take();
+        let mut free = self.free.0.lock();
         free.released.push_back(pid.slot());
         free.live -= 1;
         drop(free);
@@ -131,17 +140,17 @@ impl Table {
 
     /// How many processes others can see.
     pub(crate) fn visible(&self) -> usize {
-        self.free.lock().placed
+        self.free.0.lock().placed
     }
 
     /// How many processes there are whose last rites are not over.
     pub(crate) fn len(&self) -> usize {
-        self.free.lock().live
+        self.free.0.lock().live
     }
 
     /// Lets no new process in from now on.
     pub(crate) fn close(&self) {
-        let mut free = self.free.lock();
+        let mut free = self.free.0.lock();
         free.phase = Phase::Closed;
         self.closed.store(true, Ordering::Release);
     }
@@ -152,27 +161,48 @@ impl Table {
 
     /// All processes of this moment, in the order of their slots.
     pub(crate) fn all(&self) -> Vec<Process> {
-        let used = self.free.lock().fresh as usize;
+        let used = self.free.0.lock().fresh as usize;
         let pages = self.pages.iter().filter_map(OnceLock::get);
         let slots = pages.flatten().take(used);
         slots
-            .filter_map(|slot| slot.0.lock().process.clone())
+            .filter_map(|slot| slot.process.lock().clone())
             .collect()
+    }
+
+    /// Notes something else than a spawn or an end.
+    pub(crate) fn note(&self, at: Instant, what: Lifecycle) {
+        self.free.0.lock().journal.note(at, what);
+    }
+
+    pub(crate) fn lifecycle(&self) -> Vec<LifecycleEvent> {
+        // The room is made before the lock is taken.
+        let mut events = Vec::with_capacity(Node::LIFECYCLE_EVENTS);
+        self.free.0.lock().journal.read(&mut events);
+        events
     }
 
     fn slot(&self, slot: u32) -> &Slot {
         let page = self.pages[(slot / PAGE) as usize].get_or_init(|| {
             (0..PAGE)
-                .map(|_| {
-                    let unused = Use {
-                        serial: 0,
-                        process: None,
-                    };
-                    Slot(Lock::new(0, unused))
+                .map(|_| Slot {
+                    process: Lock::new(0, None),
+                    serial: AtomicU32::new(0),
                 })
                 .collect()
         });
         &page[(slot % PAGE) as usize]
+    }
+}
+
+impl Slot {
+    /// The serial number of the slot's next use. For who has just reserved it:
+    /// the lock under which free slots are taken orders this after its last use.
+    fn next_serial(&self) -> u32 {
+        // 0 is left out, so that no pid of a process reads `<0.x.0>`.
+        let serial = self.serial.load(Ordering::Relaxed).checked_add(1);
+        let serial = serial.unwrap_or(1);
+        self.serial.store(serial, Ordering::Relaxed);
+        serial
     }
 }
 

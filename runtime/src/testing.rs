@@ -76,7 +76,7 @@ impl<M> Owned<M> {
         self.0.take(&mut locked, &mut inbox.messages);
         let shared = locked.shared();
         owed.extend(iter::from_fn(|| shared.owed.pop()));
-        let signals = std::mem::take(&mut shared.signals);
+        let signals = std::mem::take(&mut *shared.signals);
         locked.nothing_new();
         signals
     }
@@ -87,7 +87,7 @@ impl<M> Owned<M> {
         let shared = locked.shared();
         Remains {
             messages,
-            signals: std::mem::take(&mut shared.signals),
+            signals: std::mem::take(&mut *shared.signals),
             owed: iter::from_fn(|| shared.owed.pop()).collect(),
         }
     }

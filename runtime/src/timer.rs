@@ -87,6 +87,10 @@ impl Timers {
         timers
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::NodeInner;
+use crate::clock::Clock;
 use crate::exit_reason::ExitReason;
 use crate::mailbox::Wake;
 use crate::pid::Pid;
@@ -95,6 +97,16 @@ impl NodeInner {
                 process.rest();
             }
         }
+    }
+
+    /// The time on the node's clock, as late as the worker's last look there.
+    #[inline]
+    pub(crate) fn about_now(&self) -> Instant {
+        let looked = match self.timers.clock() {
+            Clock::System => self.scheduler.last_look(),
+            _ => None,
+        };
+        looked.unwrap_or_else(|| self.timers.now())
     }
 
     /// A random number (splitmix64).

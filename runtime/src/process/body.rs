@@ -10,7 +10,8 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
-use crate::process::cell::{BodyPoll, Process};
+use crate::pool::Lazy;
+use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
 use crate::process::owner::Owner;
@@ -34,16 +35,16 @@ pub(crate) fn turn(process: &Process) -> Turned {
     let Some(mut turn) = process.begin_turn() else {
         return Turned::OVER;
     };
-    if !turn.signals.is_empty() {
+    if turn.signals.is_there() {
         heed(process, std::mem::take(&mut turn.signals));
     }
-    if let Some(reason) = refresh(process) {
+    if let Some(reason) = refresh(turn.owner(), process) {
         exit::end(process, Death::Ordered(reason));
         return Turned::OVER;
     }
     panic_hook::forget_place();
     let polled = process.poll_body();
-    let rest = rest(process);
+    let rest = rest(turn.owner());
     if rest.is_quiet && matches!(polled, BodyPoll::Waiting) {
         return Turned::waits(process, &rest);
     }
@@ -119,7 +120,7 @@ fn end_turn(process: &Process, rest: &Rest) -> Wake {
 
 /// What a process on its own thread does while its body waits.
 pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
-    let rest = rest(process);
+    let rest = rest(process.owner());
     if !rest.is_quiet {
         let (_, unanswered) = unrest(process);
         refuse(process, unanswered);
@@ -130,7 +131,7 @@ pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
     let turn = process.begin_turn();
     let turn = turn.expect("only its own thread gives it turns");
     heed(process, turn.signals);
-    match refresh(process) {
+    match refresh(process.owner(), process) {
         Some(_) => Checkpoint::Stop,
         None => Checkpoint::GoOn,
     }
@@ -157,8 +158,11 @@ pub(crate) fn drain(process: &Process) {
 }
 
 /// Handles signals that were taken.
-fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
-    for signal in signals {
+fn heed(process: &Process, mut signals: Lazy<Vec<Stamped<Signal>>>) {
+    if !signals.is_there() {
+        return;
+    }
+    for signal in signals.drain(..) {
         handle(process, signal);
     }
 }
@@ -169,14 +173,13 @@ fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
 /// A receive that waits inside a combinator is woken by the waker that the
 /// combinator gave it, or the combinator would not poll it.
 #[inline]
-fn refresh(process: &Process) -> Option<ExitReason> {
-    let mut owner = process.owner();
+fn refresh<'a>(mut owner: OwnerGuard<'a>, process: &'a Process) -> Option<ExitReason> {
     owner.budget = Owner::BUDGET;
     // Whoever waits for it is polled or woken now.
     owner.unseen = false;
     if owner.rare.is_there()
         && owner.rare.receiver.is_some()
-        && (owner.unread() > 0 || !owner.rare.notices.is_empty())
+        && (owner.unread || !owner.rare.notices.is_empty())
     {
         let receiver = owner.rare.receiver.take();
         drop(owner);
@@ -204,9 +207,8 @@ struct Rest {
 }
 
 #[inline]
-fn rest(process: &Process) -> Rest {
-    let mut owner = process.owner();
-    let unread = owner.unread() > 0;
+fn rest(mut owner: OwnerGuard<'_>) -> Rest {
+    let unread = owner.unread;
     let swollen = owner.swollen && !unread;
     if !owner.rare.is_there() {
         // The common case: what follows asks for much that is not there.
@@ -216,7 +218,7 @@ fn rest(process: &Process) -> Rest {
             unseen: owner.unseen && unread,
             swollen,
             has_idle_alarm: false,
-            work: 1 + Owner::BUDGET - owner.budget,
+            work: u32::from(1 + Owner::BUDGET - owner.budget),
         };
         owner.swollen &= unread;
         return rest;
@@ -229,7 +231,7 @@ fn rest(process: &Process) -> Rest {
         unseen: owner.unseen && (unread || !rare.notices.is_empty()),
         swollen,
         has_idle_alarm: rare.alarm.is_idle(),
-        work: 1 + Owner::BUDGET - owner.budget,
+        work: u32::from(1 + Owner::BUDGET - owner.budget),
     }
 }
 

@@ -36,7 +36,7 @@ use crate::name::Name;
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::pid::Pid;
-use crate::pool::{self, Lazy};
+use crate::pool::{self, Empty, Lazy};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
@@ -62,7 +62,7 @@ pub(crate) struct Header {
     pub(crate) seat: Seat,
     /// Both the registry and the process know its name; both change under this
     /// lock. Its flags are [`ENDING`] and [`AIMED_AT`].
-    pub(crate) identity: Lock<Identity>,
+    pub(crate) identity: Lock<Lazy<Identity>>,
     owner: InTurn<Owner>,
 }
 
@@ -72,7 +72,21 @@ pub(crate) struct Identity {
     /// The registered name.
     pub(crate) name: Option<Name>,
     /// The label, for people.
-    pub(crate) label: Option<Box<Arc<str>>>,
+    pub(crate) label: Option<Arc<str>>,
+}
+
+impl Empty for Identity {
+    const EMPTY: &'static Self = {
+        static EMPTY: Identity = Identity {
+            name: None,
+            label: None,
+        };
+        &EMPTY
+    };
+
+    fn empty() -> Self {
+        Self::default()
+    }
 }
 
 /// The last rites of a process have begun: nobody sees it, and it gets no name
@@ -159,7 +173,7 @@ struct VTable {
 
 /// What else than messages was left in a mailbox when it was closed.
 pub(crate) struct Remains {
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
     pub(crate) owed: Incurred,
 }
 
@@ -239,7 +253,10 @@ impl Header {
         label: Option<Arc<str>>,
         owner: Owner,
     ) -> Self {
-        let label = label.map(Box::new);
+        let mut identity = Lazy::<Identity>::default();
+        if label.is_some() {
+            identity.label = label;
+        }
         Self {
             base: Base {
                 count: AtomicUsize::new(0),
@@ -249,7 +266,7 @@ impl Header {
             node,
             parent: parent.unwrap_or(Pid::OUTSIDE),
             seat,
-            identity: Lock::new(0, Identity { name: None, label }),
+            identity: Lock::new(0, identity),
             owner: InTurn(RefCell::new(owner)),
         }
     }
@@ -265,7 +282,7 @@ impl Header {
     }
 
     pub(crate) fn label(&self) -> Option<Arc<str>> {
-        self.identity.lock().label.as_deref().cloned()
+        self.identity.lock().label.clone()
     }
 
     /// Whether timers are, or were, aimed at the process.
@@ -279,6 +296,15 @@ impl Header {
     }
 }
 
+/// What a receive finds at first sight.
+pub(crate) enum Next<M> {
+    Message(M),
+    /// Nothing has come; a message will wake the process.
+    Nothing,
+    /// It must look more closely.
+    Unclear,
+}
+
 /// A process whose messages are known to be of this type.
 pub(crate) struct Typed<M> {
     // Invariant: its messages are of the type `M`.
@@ -289,7 +315,9 @@ pub(crate) struct Typed<M> {
 /// A turn of a process.
 pub(crate) struct Turn<'a> {
     /// The signals that have come.
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Lazy<Vec<Stamped<Signal>>>,
+    // Invariant: this thread has its turn.
+    process: &'a Process,
     _entered: current::Entered<'a>,
 }
 
@@ -319,17 +347,16 @@ where
         count: AtomicUsize::new(4),
         vtable: &Cell::<M, B, F>::VTABLE,
     };
-    let cell = Cell::<M, B, F> {
-        front: Front {
-            header,
-            mailbox: Mailbox::new(),
-            inbox: Unguarded(UnsafeCell::new(VecDeque::new())),
-        },
-        body: Unguarded(UnsafeCell::new(Body::New(body))),
-    };
     let place = pool::allocate(Layout::new::<Cell<M, B, F>>()).cast::<Cell<M, B, F>>();
-    // SAFETY: the place has the layout and is nobody else's.
-    unsafe { place.write(cell) };
+    let cell = place.as_ptr();
+    // SAFETY: the place has the layout and is nobody else's. All fields are
+    // written, each where it stays: a cell is large, and is not moved for it.
+    unsafe {
+        (&raw mut (*cell).front.header).write(header);
+        (&raw mut (*cell).front.mailbox).write(Mailbox::new());
+        (&raw mut (*cell).front.inbox).write(Unguarded(UnsafeCell::new(VecDeque::new())));
+        (&raw mut (*cell).body).write(Unguarded(UnsafeCell::new(Body::New(body))));
+    }
     let base = place.cast::<Base>();
     Newborn {
         life: Process(base),
@@ -560,6 +587,7 @@ impl Process {
         unsafe {
             Some(Turn {
                 signals: self.take_in(locked),
+                process: self,
                 _entered: current::enter(self),
             })
         }
@@ -567,7 +595,7 @@ impl Process {
 
     /// Takes what has come; the signals.
     #[inline]
-    pub(crate) fn take(&self) -> Vec<Stamped<Signal>> {
+    pub(crate) fn take(&self) -> Lazy<Vec<Stamped<Signal>>> {
         assert!(current::is(self), "only the process itself may take");
         // SAFETY: this thread has the turn.
         unsafe { self.take_in(self.core().lock()) }
@@ -577,13 +605,13 @@ impl Process {
     ///
     /// This thread has the turn.
     #[inline(always)]
-    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Vec<Stamped<Signal>> {
+    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Lazy<Vec<Stamped<Signal>>> {
         let mut owner = self.header().owner.0.borrow_mut();
         owner.unseen = true;
         if locked.has_mail() {
             // SAFETY: the caller's.
             owner.swollen |= unsafe { (self.base().vtable.take)(self, &mut locked) };
-            owner.taken = locked.shared().pushed;
+            owner.unread = true;
         }
         if locked.has_owed() {
             let answered = owner.take_owed(&mut locked.shared().owed);
@@ -597,7 +625,7 @@ impl Process {
         let signals = if locked.has_signals() {
             std::mem::take(&mut locked.shared().signals)
         } else {
-            Vec::new()
+            Lazy::default()
         };
         locked.nothing_new();
         signals
@@ -729,6 +757,14 @@ impl Process {
     }
 }
 
+impl<'a> Turn<'a> {
+    /// As [`Process::owner`].
+    #[inline]
+    pub(crate) fn owner(&self) -> OwnerGuard<'a> {
+        self.process.header().owner.0.borrow_mut()
+    }
+}
+
 impl<M> Typed<M> {
     fn of(process: Process) -> Self {
         Self {
@@ -759,30 +795,41 @@ impl<M> Typed<M> {
         if !owner.rare.is_there() {
             let message = inbox.pop_front()?;
             owner.received += 1;
+            owner.unread = !inbox.is_empty();
             return Some(Entry::Message(message));
         }
         let Owner { received, rare, .. } = owner;
-        mailbox::next_entry(inbox, received, &mut rare.notices)
+        let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
+        owner.unread = !inbox.is_empty();
+        entry
     }
 
     /// The oldest message of what was taken in, if nothing else is to be heeded
     /// and the turn's budget allows it.
     #[inline]
-    pub(crate) fn next_message(&self) -> Option<M> {
+    pub(crate) fn next_message(&self) -> Next<M> {
         if self.core().is_signalled() {
-            return None;
+            return Next::Unclear;
         }
         let mut owner = self.owner();
         if !owner.is_plain() || owner.budget <= 1 {
-            return None;
+            return Next::Unclear;
         }
         // SAFETY: the process is the current one, as `owner` has seen.
         let inbox = unsafe { self.front().inbox.get() };
-        let message = inbox.pop_front()?;
-        owner.received += 1;
-        owner.budget -= 1;
-        owner.attention = Attention::Signals;
-        Some(message)
+        if let Some(message) = inbox.pop_front() {
+            owner.received += 1;
+            owner.unread = !inbox.is_empty();
+            owner.budget -= 1;
+            owner.attention = Attention::Signals;
+            return Next::Message(message);
+        }
+        if self.core().has_mail() {
+            return Next::Unclear;
+        }
+        owner.attention = Attention::Messages;
+        owner.unseen = false;
+        Next::Nothing
     }
 }
 

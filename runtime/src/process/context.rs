@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::node::seam::observe;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::Typed;
+use crate::process::cell::{Next, Typed};
 use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::signal::{Message, Notice, System};
@@ -149,12 +149,22 @@ impl<M: Send + 'static> Context<M> {
     /// The next message, if it is there and nothing else is to be heeded.
     #[inline]
     pub(crate) fn next_message(&mut self) -> Option<M> {
-        let message = self.process.next_message()?;
+        match self.next() {
+            Next::Message(message) => Some(message),
+            Next::Nothing | Next::Unclear => None,
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Next<M> {
+        let next = self.process.next_message();
         #[cfg(feature = "sim")]
-        if let Some(world) = &self.process.header().node.world {
+        if let Next::Message(_) = next
+            && let Some(world) = &self.process.header().node.world
+        {
             world.received(self.process.header().pid);
         }
-        Some(message)
+        next
     }
 
     /// Lets others run, if this turn's budget is spent.
@@ -326,9 +336,16 @@ impl<M: Send + 'static> Future for Receive<'_, M> {
         #[cfg(feature = "sim")]
         crate::sim::await_point();
         self.context.expect_own_process();
-        if let Some(message) = self.context.next_message() {
-            self.state = ReceiveState::Fresh;
-            return Poll::Ready(Message::User(message));
+        match self.context.next() {
+            Next::Message(message) => {
+                self.state = ReceiveState::Fresh;
+                return Poll::Ready(Message::User(message));
+            }
+            Next::Nothing if !self.context.is_foreign(cx.waker()) => {
+                self.state = ReceiveState::Waiting;
+                return Poll::Pending;
+            }
+            Next::Nothing | Next::Unclear => {}
         }
         match self.context.poll_event(cx) {
             Poll::Ready(Event::Message(message)) => {

@@ -41,7 +41,8 @@ pub(crate) fn leave() -> Entered<'static> {
 /// See [`enter`].
 pub(crate) struct Entered<'a> {
     before: Option<NonNull<Base>>,
-    process: PhantomData<&'a Process>,
+    /// It stays on its thread.
+    process: PhantomData<(&'a Process, *const ())>,
 }
 
 impl Drop for Entered<'_> {

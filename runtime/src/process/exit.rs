@@ -40,7 +40,8 @@ pub(crate) fn end(process: &Process, death: Death) {
     report::ended(process, &death);
     let (Death::Own(reason) | Death::Ordered(reason)) = death;
     let header = process.header();
-    header.node.table.vacate();
+    let now = header.node.about_now();
+    header.node.table.vacate(header.pid, reason.kind(), now);
     if !planted!(NameReleasedLate) {
         release_name(process);
     }
@@ -67,11 +68,11 @@ struct Estate {
 }
 
 impl Estate {
-    fn of(process: &Process, remains: Remains) -> Self {
+    fn of(process: &Process, mut remains: Remains) -> Self {
         drop_unread(process);
         let mut owner = process.owner();
         if !remains.signals.is_empty() {
-            let unheard = remains.signals.into_iter().map(|signal| signal.value);
+            let unheard = remains.signals.drain(..).map(|signal| signal.value);
             owner.rare.unheard.extend(unheard);
         }
         let mut unread = remains.owed;
@@ -158,7 +159,8 @@ fn release_name(process: &Process) {
     let header = process.header();
     let mut identity = header.identity.lock();
     identity.flags |= ENDING;
-    if let Some(name) = identity.name.take()
+    if identity.is_there()
+        && let Some(name) = identity.name.take()
         && !planted!(NameKept)
     {
         header.node.registry.remove(&name, header.pid);

@@ -34,14 +34,12 @@ pub(crate) struct Owner {
     pub(crate) ending: bool,
     /// Whether a buffer of messages has grown large.
     pub(crate) swollen: bool,
+    /// Whether messages were taken in and not received.
+    pub(crate) unread: bool,
     /// How many more operations this turn may do.
-    pub(crate) budget: u32,
-    /// How many messages were ever taken from the mailbox.
-    pub(crate) taken: u64,
+    pub(crate) budget: u16,
     /// How many messages were ever received.
     pub(crate) received: u64,
-    /// Numbers the unlinks and monitors of this process.
-    pub(crate) next_number: u64,
     /// Why this process must end, once that is decided; after the end, why it
     /// ended.
     pub(crate) fate: Option<ExitReason>,
@@ -58,6 +56,8 @@ pub(crate) struct Bonds {
 
 /// What most processes do without most of the time.
 pub(crate) struct Rare {
+    /// How many unlinks and monitors of this process were numbered.
+    numbered: u64,
     /// The monitors this process made, with whom they watch.
     pub(crate) monitors: Few<MonitorRef, Pid>,
     // Invariant: positions do not decrease.
@@ -99,6 +99,7 @@ impl Rare {
 
     const fn new() -> Self {
         Self {
+            numbered: 0,
             monitors: Few::None,
             notices: VecDeque::new(),
             unheard: Vec::new(),
@@ -143,7 +144,8 @@ pub(crate) enum LateWaiter {
 
 impl Owner {
     /// How many messages a process may receive before it gives way.
-    pub(crate) const BUDGET: u32 = 256;
+    pub(crate) const BUDGET: u16 = 256;
+
     pub(crate) fn new(exit_mode: ExitMode) -> Self {
         Self {
             exit_mode,
@@ -151,10 +153,9 @@ impl Owner {
             unseen: false,
             ending: false,
             swollen: false,
+            unread: false,
             budget: Self::BUDGET,
-            taken: 0,
             received: 0,
-            next_number: 1,
             fate: None,
             bonds: Lazy::default(),
             rare: Lazy::default(),
@@ -167,10 +168,10 @@ impl Owner {
         self.budget > 0
     }
 
+    /// A number for an unlink or a monitor of this process.
     pub(crate) fn number(&mut self) -> u64 {
-        let number = self.next_number;
-        self.next_number += 1;
-        number
+        self.rare.numbered += 1;
+        self.rare.numbered
     }
 
     /// Whether a receive need look at nothing but the messages.
@@ -179,11 +180,6 @@ impl Owner {
         self.fate.is_none()
             && (!self.rare.is_there()
                 || self.rare.notices.is_empty() && self.rare.receiver.is_none())
-    }
-
-    /// How many messages were taken in and not received.
-    pub(crate) fn unread(&self) -> u64 {
-        self.taken - self.received
     }
 
     /// Notes the replies that calls which were taken in wait for. If there are

@@ -3,10 +3,9 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::caught::drop_caught;
-use crate::clock;
 use crate::node::NodeInner;
 use crate::process::body::{self, After};
 use crate::scheduler::local::Local;
@@ -51,6 +50,37 @@ pub(crate) struct Host {
     /// How many operations processes do now between two looks at the clock:
     /// fewer, where they take long.
     stride: u32,
+    slice: Slice,
+}
+
+/// How long processes run before other Tokio tasks, and Tokio's driver, get
+/// their turn: longer while nobody else wants it.
+struct Slice {
+    length: Duration,
+    /// When the last one was over.
+    ended: Option<Instant>,
+}
+
+impl Slice {
+    const SHORT: Duration = Duration::from_micros(25);
+    /// Giving way costs some microseconds, and Tokio wakes another worker each
+    /// time.
+    const LONG: Duration = Duration::from_micros(200);
+    /// Whoever gives way for longer has let somebody run.
+    const NOBODY: Duration = Duration::from_micros(20);
+
+    /// A slice begins. If others ran since the last one, or woke a process, it
+    /// is a short one.
+    fn begin(&mut self, now: Instant, woken: bool) {
+        let Some(ended) = self.ended.take() else {
+            return;
+        };
+        self.length = if woken || now.duration_since(ended) > Self::NOBODY {
+            Self::SHORT
+        } else {
+            (2 * self.length).min(Self::LONG)
+        };
+    }
 }
 
 /// How a turn of a host ended.
@@ -64,9 +94,6 @@ enum Turn {
 }
 
 impl Host {
-    /// How long processes run before other Tokio tasks, and Tokio's driver, get
-    /// their turn.
-    const SLICE: Duration = Duration::from_micros(25);
     /// How many operations they may do at most between two looks at the clock.
     const WORK: u32 = 256;
     /// How many operations a turn of a process counts for by itself.
@@ -79,6 +106,10 @@ impl Host {
             local,
             tick: 0,
             stride: Self::WORK,
+            slice: Slice {
+                length: Slice::SHORT,
+                ended: None,
+            },
         }
     }
 
@@ -86,7 +117,8 @@ impl Host {
         let (node, local) = (&self.node, &self.local);
         let _open = local.lay_open();
         let turns = &node.scheduler.hosts[local.index].turns;
-        let began = clock::stopwatch();
+        let began = local.look_at_the_clock();
+        self.slice.begin(began, !node.scheduler.injector.is_empty());
         loop {
             let mut work = 0;
             while work < self.stride {
@@ -113,13 +145,15 @@ impl Host {
                     return Turn::Spent;
                 }
             }
-            let took = clock::stopwatch().duration_since(began);
-            self.stride = if took > 2 * Self::SLICE {
+            let now = local.look_at_the_clock();
+            let took = now.duration_since(began);
+            self.stride = if took > 2 * self.slice.length {
                 (self.stride / 2).max(1)
             } else {
                 (self.stride * 2).min(Self::WORK)
             };
-            if took >= Self::SLICE {
+            if took >= self.slice.length {
+                self.slice.ended = Some(now);
                 return Turn::Spent;
             }
         }

@@ -5,8 +5,10 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::null;
+use std::time::Instant;
 
 use super::{Scheduler, Task};
+use crate::clock;
 use crate::sync::deque::Worker;
 use crate::sync::per_thread;
 
@@ -18,6 +20,8 @@ pub(crate) struct Local {
     pub(super) queue: Worker<Task>,
     /// How many processes in a row were the next to run by being just woken.
     pub(super) streak: Cell<u32>,
+    /// When the host last looked at the machine's clock.
+    pub(super) now: Cell<Instant>,
 }
 
 per_thread! {
@@ -33,12 +37,20 @@ impl Local {
             index,
             queue,
             streak: Cell::new(0),
+            now: Cell::new(clock::stopwatch()),
         }
     }
 
     #[inline]
     pub(super) fn is_of(&self, scheduler: &Scheduler) -> bool {
         self.scheduler == std::ptr::from_ref(scheduler).addr()
+    }
+
+    #[inline]
+    pub(super) fn look_at_the_clock(&self) -> Instant {
+        let now = clock::stopwatch();
+        self.now.set(now);
+        now
     }
 
     /// Lays it open on this thread until the guard is dropped, which must not

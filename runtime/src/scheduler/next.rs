@@ -19,10 +19,16 @@ impl Default for Next {
 }
 
 impl Next {
-    /// Puts a process there; the one that was there.
+    /// Puts a process there; the one that was there. For the host itself.
     #[inline]
     pub(crate) fn replace(&self, task: Task) -> Option<Task> {
-        Self::task(self.0.swap(task.into_raw().as_ptr(), Ordering::AcqRel))
+        let task = task.into_raw().as_ptr();
+        if self.is_empty() {
+            // Only the host puts something there, so it is empty still.
+            self.0.store(task, Ordering::Release);
+            return None;
+        }
+        Self::task(self.0.swap(task, Ordering::AcqRel))
     }
 
     #[inline]

@@ -68,6 +68,16 @@ impl Word {
         self.0.store(flags & !LOCKED, Ordering::Release);
     }
 
+    /// Takes the lock and gives it back with other flags, if they are these and
+    /// nobody has it.
+    #[inline]
+    fn exchange(&self, from: u32, to: u32) -> bool {
+        // As `lock`, and as `unlock`.
+        self.0
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
     /// The flags, as whoever had the lock last left them.
     #[inline]
     fn flags(&self) -> u32 {
@@ -130,6 +140,15 @@ impl<T> Lock<T> {
     #[inline]
     pub(crate) fn flags(&self) -> u32 {
         self.word.flags()
+    }
+
+    /// Changes the flags, if they are these and nobody has the lock, as if it
+    /// were taken and given back; whether it did.
+    #[inline]
+    pub(crate) fn exchange(&self, from: u32, to: u32) -> bool {
+        #[cfg(resurgam_loom)]
+        let _nobody_else = self.value.lock().expect("no poison");
+        self.word.exchange(from, to)
     }
 }
 

@@ -5,19 +5,20 @@ use loom::sync::Arc as LoomArc;
 use loom::thread;
 
 use super::*;
+use crate::clock::stopwatch as now;
 use crate::process::cell::token;
 
 impl Table {
     /// With one slot, so that the next process gets the place of the last.
     fn of_one_slot() -> LoomArc<Self> {
         let table = Self::new(8);
-        table.free.lock().fresh = Pid::SLOTS;
-        table.free.lock().released.push_back(Self::FIRST);
+        table.free.0.lock().fresh = Pid::SLOTS;
+        table.free.0.lock().released.push_back(Self::FIRST);
         LoomArc::new(table)
     }
 
     fn add(&self, process: &Process) -> Pid {
-        let pid = self.reserve().expect("there is room");
+        let pid = self.reserve(None, now()).expect("there is room");
         self.put(pid, process.clone());
         pid
     }
@@ -31,7 +32,7 @@ fn loom_a_stale_pid_never_finds_who_has_its_slot_now() {
         let stale = table.add(&old);
         let (theirs, next) = (LoomArc::clone(&table), new.clone());
         let other = thread::spawn(move || {
-            theirs.vacate();
+            theirs.vacate(stale, ExitKind::Normal, now());
             theirs.remove(stale);
             theirs.add(&next)
         });
@@ -50,7 +51,7 @@ fn loom_a_pid_that_is_not_published_yet_finds_nobody() {
     crate::testing::model(|| {
         let table = Table::of_one_slot();
         let process = token();
-        let pid = table.reserve().expect("there is room");
+        let pid = table.reserve(None, now()).expect("there is room");
         let (theirs, published) = (LoomArc::clone(&table), process.clone());
         let other = thread::spawn(move || theirs.put(pid, published));
         let found = table.get(pid);
@@ -68,7 +69,7 @@ fn loom_a_closed_table_knows_of_everyone_who_got_in() {
         let table = Table::of_one_slot();
         let theirs = LoomArc::clone(&table);
         let spawner = thread::spawn(move || {
-            let pid = theirs.reserve().ok()?;
+            let pid = theirs.reserve(None, now()).ok()?;
             theirs.put(pid, token());
             Some(pid)
         });
@@ -77,7 +78,7 @@ fn loom_a_closed_table_knows_of_everyone_who_got_in() {
         let pid = spawner.join().unwrap();
         assert_eq!(live, usize::from(pid.is_some()));
         if let Some(pid) = pid {
-            table.vacate();
+            table.vacate(pid, ExitKind::Normal, now());
             table.remove(pid);
             assert!(table.get(pid).is_none());
         }
