@@ -4,30 +4,39 @@
 //! reaches the caller (law GS-24).
 //!
 //! The reply writes into `value`, the debtor into `refusal`, and nobody else
-//! does, so that both can write before it is decided, by one atomic step, which
-//! of them comes first or whether the caller had gone away before. The same
-//! step gives up their share, if waking the caller needs nothing of the answer
-//! any more.
+//! does, so that both can write before it is decided, in one step, which of
+//! them comes first or whether the caller had gone away before. Where a process
+//! waits, that step is taken under the lock of its mailbox, which it is woken
+//! under too; elsewhere, or once that process has ended, it is an atomic one.
 //!
 //! Whoever gives up the last share frees the memory.
 #![allow(unsafe_code)]
 
+mod debts;
+
 use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+#[cfg(feature = "sim")]
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::caught::wake_caught;
 use crate::exit_reason::ExitReason;
+use crate::mailbox::Wake;
+#[cfg(feature = "sim")]
+use crate::node::NodeInner;
 use crate::pid::Pid;
 use crate::pool;
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::reply::CallError;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Lock, UnsafeCell};
+
+pub(crate) use debts::{Debts, Incurred};
 
 /// Why a reply will not come.
 #[derive(Clone, Debug)]
@@ -47,50 +56,146 @@ impl From<Unanswered> for CallError {
     }
 }
 
-/// The word of an answer: how it stands, and how many have a share in it.
-mod word {
+/// How an answer stands.
+mod state {
+    /// Nothing has happened.
+    pub(super) const OPEN: u32 = 0;
     /// The reply came first; it is in `value`.
-    pub(super) const VALUE: usize = 1;
+    pub(super) const VALUE: u32 = 1;
     /// The debtor came first; it is in `refusal`.
-    pub(super) const REFUSED: usize = 2;
+    pub(super) const REFUSED: u32 = 2;
     /// The caller waits no longer.
-    pub(super) const CLOSED: usize = 4;
-    /// The caller waits by a waker in `waker`, not by `home`.
-    pub(super) const WAKER: usize = 8;
-    /// One share.
-    pub(super) const SHARE: usize = 16;
+    pub(super) const CLOSED: u32 = 4;
+    /// The caller waits by a waker in `waker`, not by `home` alone.
+    pub(super) const WAKER: u32 = 8;
 
-    pub(super) const DECIDED: usize = VALUE | REFUSED | CLOSED;
+    const DECIDED: u32 = VALUE | REFUSED | CLOSED;
+
+    #[inline]
+    pub(super) fn is_open(state: u32) -> bool {
+        state & DECIDED == 0
+    }
 }
 
 /// What of an answer does not depend on its type.
 struct Base {
-    word: AtomicUsize,
+    // Invariant: while `home` is there and has not ended, written under the
+    // lock of its mailbox only, and by atomic steps otherwise. A process that
+    // has ended stays so, and closes its mailbox under that lock.
+    state: AtomicU32,
+    /// How many have a share in it.
+    shares: AtomicU32,
     caller: Pid,
-    /// The process that waits, if one does. It is of whoever decides the word.
-    // Invariant: not written after the answer was made.
-    home: Option<NonNull<crate::process::cell::Base>>,
+    server: Server,
+    /// The process that waits by its own waker, if one does.
+    // Invariant: not written while there is more than one share.
+    home: Option<Process>,
     /// Where the caller is polled by another waker than its process's.
     waker: Lock<Option<Waker>>,
-    // Invariant: written by the debtor before the word says so.
+    // Invariant: written by the debtor before the state says so.
     refusal: UnsafeCell<MaybeUninit<CallError>>,
+    /// The next debt in the list that the debtor's share is in.
+    // Invariant: only the list touches it.
+    next: UnsafeCell<Option<Share>>,
     refuse_as_reply: unsafe fn(NonNull<Base>, Unanswered),
     free: unsafe fn(NonNull<Base>),
+}
+
+/// The server that was called, to be recognised, not to be held.
+pub(crate) struct Server {
+    pid: Pid,
+    address: usize,
+    /// Only a simulation carries replies.
+    #[cfg(feature = "sim")]
+    node: Option<Arc<NodeInner>>,
+}
+
+impl Server {
+    pub(crate) fn of(process: &Process) -> Self {
+        #[cfg(feature = "sim")]
+        let node = &process.header().node;
+        Self {
+            pid: process.header().pid,
+            address: process.as_raw().addr().get(),
+            #[cfg(feature = "sim")]
+            node: node.is_simulated().then(|| Arc::clone(node)),
+        }
+    }
+
+    /// None, for tests.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self {
+            pid: Pid::OUTSIDE,
+            address: 0,
+            #[cfg(feature = "sim")]
+            node: None,
+        }
+    }
 }
 
 #[repr(C)]
 struct Answer<T> {
     base: Base,
-    // Invariant: written by the reply before the word says so.
+    // Invariant: written by the reply before the state says so.
     value: UnsafeCell<MaybeUninit<Result<T, CallError>>>,
+}
+
+/// Whether a change of the state is for the caller to know.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Tell {
+    Caller,
+    Nobody,
+}
+
+impl Base {
+    fn is_open(&self) -> bool {
+        state::is_open(self.state.load(Ordering::Acquire))
+    }
+
+    /// Adds to the state if it is open, and wakes the process that waits if it
+    /// is to be told. What the state was, and whether it was open.
+    fn add(&self, flag: u32, tell: Tell) -> Result<u32, u32> {
+        let to = |now| state::is_open(now).then_some(now | flag);
+        if let Some(home) = &self.home {
+            let mut added = Err(0);
+            let woken = home.core().notify_if(|| {
+                let now = self.state.load(Ordering::Relaxed);
+                added = to(now).ok_or(now).map(|next| {
+                    // Release: what was written before goes with it.
+                    self.state.store(next, Ordering::Release);
+                    now
+                });
+                tell == Tell::Caller && added.is_ok()
+            });
+            if woken == Some(Wake::Schedule) {
+                schedule(home);
+            }
+            if woken.is_some() {
+                return added;
+            }
+        }
+        // AcqRel: as above, and what came before is seen.
+        self.state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, to)
+    }
+}
+
+/// Lets a process run that was woken.
+#[inline]
+fn schedule(process: &Process) {
+    #[cfg(not(all(test, resurgam_loom)))]
+    process.schedule();
+    #[cfg(all(test, resurgam_loom))]
+    loom_tests::schedule(process);
 }
 
 /// One share in an answer.
 struct Share(NonNull<Base>);
 
 // SAFETY: what is shared is reached by atomics, behind a lock, or by whom the
-// word of the answer says; values move to the caller, so `T: Send` is asked for
-// where they are put in.
+// state of the answer says; values move to the caller, so `T: Send` is asked
+// for where they are put in.
 unsafe impl Send for Share {}
 // SAFETY: as above.
 unsafe impl Sync for Share {}
@@ -104,93 +209,135 @@ impl Share {
     /// Gives a share up. It must be the last thing done with it.
     fn give_up(self) {
         // Release: what was done with the answer is done when it is freed.
-        let before = self.base().word.fetch_sub(word::SHARE, Ordering::Release);
-        self.gave_up(before);
-    }
-
-    /// A share was given up, when the word was this.
-    fn gave_up(self, before: usize) {
-        if before / word::SHARE == 1 {
+        if self.base().shares.fetch_sub(1, Ordering::Release) == 1 {
             // Pairs with the Release of the others; as in `Process`, no fence.
-            self.base().word.load(Ordering::Acquire);
+            self.base().shares.load(Ordering::Acquire);
+            let free = self.base().free;
             // SAFETY: this was the last share.
-            unsafe { (self.base().free)(self.0) }
+            unsafe { self.free(free) }
         }
     }
 
-    fn is_open(&self) -> bool {
-        self.base().word.load(Ordering::Acquire) & word::DECIDED == 0
+    /// As `give_up`, by one that is most often the last.
+    ///
+    /// # Safety
+    ///
+    /// It is a share in an `Answer<T>`.
+    #[inline]
+    unsafe fn give_up_last<T>(self) {
+        // Acquire: pairs with the Release of those who gave theirs up.
+        if self.base().shares.load(Ordering::Acquire) == 1 {
+            // SAFETY: a share is made of a share only, so there is no other.
+            unsafe { self.free(free::<T>) }
+        } else {
+            self.give_up();
+        }
     }
 
-    /// Decides the word and wakes the caller; whether that came first. The
-    /// share is given up, and another one with it if `shares` is two.
+    /// # Safety
+    ///
+    /// This is the last share, and that is how such an answer is freed.
+    #[inline]
+    unsafe fn free(mut self, free: unsafe fn(NonNull<Base>)) {
+        // SAFETY: the caller's, so nobody else looks at it.
+        let base = unsafe { self.0.as_mut() };
+        let home = base.home.take();
+        // SAFETY: the caller's; what it held was taken.
+        unsafe { free(self.0) }
+        if let Some(home) = home {
+            give_back(home);
+        }
+    }
+
+    /// Decides the state and wakes the caller; the share is given up, unless
+    /// something else came first.
     ///
     /// # Safety
     ///
     /// What `how` stands for was written.
-    unsafe fn decide(self, how: usize, shares: usize) -> Result<(), Self> {
-        let base = self.base();
-        // Read before the word is decided: after that it may be gone.
-        let home = base.home;
-        let mut now = base.word.load(Ordering::Acquire);
-        loop {
-            if now & word::DECIDED != 0 {
-                return Err(self);
-            }
-            let keep = now & word::WAKER != 0;
-            let given_up = shares - usize::from(keep);
-            let next = (now | how) - given_up * word::SHARE;
-            // AcqRel: the value goes with it.
-            match base
-                .word
-                .compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) if keep => {
-                    let waker = base.waker.lock().take();
-                    wake_by(home, waker);
-                    self.give_up();
-                    return Ok(());
-                }
-                Ok(_) => {
-                    // The caller's share was there, so this was not the last.
-                    wake_by(home, None);
-                    return Ok(());
-                }
-                Err(other) => now = other,
+    unsafe fn decide(self, how: u32) -> Result<(), Self> {
+        let Ok(before) = self.base().add(how, Tell::Caller) else {
+            return Err(self);
+        };
+        if before & state::WAKER != 0 {
+            let waker = self.base().waker.lock().take();
+            if let Some(waker) = waker {
+                wake_caught(waker);
             }
         }
+        self.give_up();
+        Ok(())
     }
-}
 
-/// Wakes the process that waits, and by a waker if it waits by one.
-fn wake_by(home: Option<NonNull<crate::process::cell::Base>>, waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        wake_caught(waker);
-    }
-    if let Some(home) = home {
-        // SAFETY: the count that `home` stands for passes to who decides.
-        let home = unsafe { Process::from_raw(home) };
-        home.wake();
+    /// As `decide`, in the turn of a server that also has the debtor's share:
+    /// if nothing has happened, both are given up in the same step.
+    ///
+    /// # Safety
+    ///
+    /// As of `decide`.
+    unsafe fn decide_for_both(self, owed: Self, how: u32) -> Result<(), Self> {
+        let base = self.base();
+        let Some(home) = &base.home else {
+            owed.give_up();
+            // SAFETY: the caller's.
+            return unsafe { self.decide(how) };
+        };
+        let life = home.as_raw();
+        let mut is_done = false;
+        // Once it is decided the caller may free the answer, and end; but then
+        // it has closed its mailbox, and so waited for this lock.
+        let woken = home.core().notify_if(|| {
+            is_done = base.state.load(Ordering::Relaxed) == state::OPEN;
+            if is_done {
+                // No read-modify-write: of the shares that are left, the
+                // caller's is not given up before the state says so.
+                let shares = base.shares.load(Ordering::Relaxed);
+                base.shares.store(shares - 2, Ordering::Relaxed);
+                // Release: the value and the shares go with it.
+                base.state.store(how, Ordering::Release);
+            }
+            is_done
+        });
+        if !is_done {
+            owed.give_up();
+            // SAFETY: the caller's.
+            return unsafe { self.decide(how) };
+        }
+        if woken == Some(Wake::Schedule) {
+            // SAFETY: `home` waits by its own waker, so it has no thread of its
+            // own: while it was idle, the count of its life was in nobody's
+            // hands, so it stays until it is scheduled; and the node, which the
+            // server holds, longer.
+            schedule(&ManuallyDrop::new(unsafe { Process::from_raw(life) }));
+        }
+        Ok(())
     }
 }
 
 /// Makes an answer that somebody is about to wait for: where to wait, where to
 /// reply, and who is in debt.
-pub(crate) fn answer<T: Send>(caller: Pid, home: Option<Process>) -> (Waiter<T>, Replier<T>, Owed) {
-    let layout = Layout::new::<Answer<T>>();
+#[inline]
+pub(crate) fn answer<T: Send>(
+    caller: Pid,
+    home: Option<Process>,
+    server: Server,
+) -> (Waiter<T>, Replier<T>, Owed) {
+    let place = pool::allocate(Layout::new::<Answer<T>>()).cast::<Answer<T>>();
     let answer = Answer {
         base: Base {
-            word: AtomicUsize::new(3 * word::SHARE),
+            state: AtomicU32::new(state::OPEN),
+            shares: AtomicU32::new(3),
             caller,
-            home: home.map(Process::into_raw),
+            server,
+            home,
             waker: Lock::new(0, None),
             refusal: UnsafeCell::new(MaybeUninit::uninit()),
+            next: UnsafeCell::new(None),
             refuse_as_reply: refuse_as_reply::<T>,
             free: free::<T>,
         },
         value: UnsafeCell::new(MaybeUninit::<Result<T, CallError>>::uninit()),
     };
-    let place = pool::allocate(layout).cast::<Answer<T>>();
     // SAFETY: the place has the layout and is nobody else's.
     unsafe { place.write(answer) };
     let base = place.cast::<Base>();
@@ -202,6 +349,7 @@ pub(crate) fn answer<T: Send>(caller: Pid, home: Option<Process>) -> (Waiter<T>,
 }
 
 /// Frees an answer that nobody has a share in. What it held was taken.
+#[inline]
 unsafe fn free<T>(base: NonNull<Base>) {
     let place = base.cast::<Answer<T>>();
     // SAFETY: nobody else knows of it any more.
@@ -216,6 +364,35 @@ unsafe fn refuse_as_reply<T: Send>(base: NonNull<Base>, why: Unanswered) {
     replier.put(Err(why.into()), Debt::Kept);
 }
 
+/// A count of the current process, to wait with: the one that lies ready, or a
+/// new one.
+pub(crate) fn lend(process: &Process) -> Process {
+    let ready = {
+        let mut owner = process.owner();
+        let is_there = owner.rare.is_there();
+        is_there.then(|| owner.rare.spare.take()).flatten()
+    };
+    ready.unwrap_or_else(|| process.clone())
+}
+
+/// Drops a count of a process; if that is the current one, it lies ready for
+/// its next call, where the end of the process finds it.
+fn give_back(count: Process) {
+    if !current::is(&count) {
+        return;
+    }
+    current::with(|process| {
+        let mut owner = process.owner();
+        let surplus = if owner.rare.is_there() {
+            owner.rare.spare.replace(count)
+        } else {
+            Some(count)
+        };
+        drop(owner);
+        drop(surplus);
+    });
+}
+
 /// The reply's share. If it is dropped, nobody is told anything.
 pub(crate) struct Replier<T>(Option<Share>, PhantomData<fn(T)>);
 
@@ -223,7 +400,7 @@ pub(crate) struct Replier<T>(Option<Share>, PhantomData<fn(T)>);
 pub(crate) enum Debt {
     /// Somebody else has the debtor's share.
     Kept,
-    /// It was found, and goes with the answer.
+    /// By the server, in its turn.
     Paid(Owed),
 }
 
@@ -240,39 +417,41 @@ impl<T: Send> Replier<T> {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        held(&self.0).is_open()
+        held(&self.0).base().is_open()
+    }
+
+    /// The node, if it is simulated.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulated(&self) -> Option<Arc<NodeInner>> {
+        held(&self.0).base().server.node.clone()
     }
 
     /// Leaves the answer and wakes who waits; drops it if it comes too late.
     #[inline]
     pub(crate) fn put(mut self, value: Result<T, CallError>, debt: Debt) {
         let share = self.0.take().expect(HELD);
-        let owed = match debt {
-            Debt::Kept => None,
-            Debt::Paid(mut owed) => owed.0.take(),
-        };
-        debug_assert!(
-            owed.as_ref().is_none_or(|owed| owed.0 == share.0),
-            "a debt for another answer"
-        );
         // SAFETY: the pointer is of an `Answer<T>`; its value is written by the
-        // one reply there is, before the word says that it is there.
+        // one reply there is, before the state says that it is there.
         let place = unsafe { &share.0.cast::<Answer<T>>().as_ref().value };
         let mut access = place.get_mut();
         // SAFETY: as above.
         unsafe { access.deref().write(value) };
         access.release();
-        let shares = 1 + usize::from(owed.is_some());
-        // SAFETY: the value was written.
-        let decided = unsafe { share.decide(word::VALUE, shares) };
+        let decided = match debt {
+            // SAFETY: the value was written.
+            Debt::Kept => unsafe { share.decide(state::VALUE) },
+            Debt::Paid(mut owed) => {
+                let owed = owed.0.take().expect(HELD);
+                debug_assert_eq!(owed.0, share.0, "a debt for another answer");
+                // SAFETY: as above.
+                unsafe { share.decide_for_both(owed, state::VALUE) }
+            }
+        };
         if let Err(share) = decided {
             let mut access = place.get_mut();
             // SAFETY: it came too late, so nobody reads what was written.
             let value = unsafe { access.deref().assume_init_read() };
             access.release();
-            if let Some(owed) = owed {
-                owed.give_up();
-            }
             share.give_up();
             drop(value);
         }
@@ -282,14 +461,10 @@ impl<T: Send> Replier<T> {
     pub(crate) fn erase(mut self) -> Unsent {
         Unsent(self.0.take())
     }
-
-    /// Whether this debt is for this answer.
-    pub(crate) fn is_for(&self, owed: &Owed) -> bool {
-        held(&self.0).0 == held(&owed.0).0
-    }
 }
 
 impl<T> Drop for Replier<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(share) = self.0.take() {
             share.give_up();
@@ -304,6 +479,19 @@ pub(crate) struct Unsent(Option<Share>);
 impl Unsent {
     pub(crate) fn caller(&self) -> Pid {
         held(&self.0).base().caller
+    }
+
+    /// Whether this is the server that was called.
+    pub(crate) fn is_to(&self, process: &Process) -> bool {
+        let server = &held(&self.0).base().server;
+        // Another process at the same address has another pid.
+        process.as_raw().addr().get() == server.address && process.header().pid == server.pid
+    }
+
+    /// The node, if it is simulated.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulated(&self) -> Option<Arc<NodeInner>> {
+        held(&self.0).base().server.node.clone()
     }
 
     /// Tells the caller.
@@ -332,7 +520,7 @@ impl Owed {
 
     /// Whether the caller still waits.
     pub(crate) fn is_open(&self) -> bool {
-        held(&self.0).is_open()
+        held(&self.0).base().is_open()
     }
 
     /// Tells the caller that no reply will come; nothing happens if one came.
@@ -343,7 +531,7 @@ impl Owed {
         unsafe { access.deref().write(why.into()) };
         access.release();
         // SAFETY: the refusal was written.
-        if let Err(share) = unsafe { share.decide(word::REFUSED, 1) } {
+        if let Err(share) = unsafe { share.decide(state::REFUSED) } {
             let mut access = share.base().refusal.get_mut();
             // SAFETY: it came too late, so nobody reads it.
             let unread = unsafe { access.deref().assume_init_read() };
@@ -357,12 +545,13 @@ impl Owed {
     #[cfg(feature = "sim")]
     pub(crate) fn watch(&self) -> Watched {
         let share = held(&self.0);
-        share.base().word.fetch_add(word::SHARE, Ordering::Relaxed);
+        share.base().shares.fetch_add(1, Ordering::Relaxed);
         Watched(Self(Some(Share(share.0))))
     }
 }
 
 impl Drop for Owed {
+    #[inline]
     fn drop(&mut self) {
         if let Some(share) = self.0.take() {
             share.give_up();
@@ -404,56 +593,51 @@ impl<T> Waiter<T> {
         let Some(share) = &self.0 else {
             return Poll::Pending;
         };
-        let base = share.base();
-        let at_home = base
-            .home
-            .is_some_and(|home| current::has_waker(home, cx.waker()));
-        if at_home {
+        let home = share.base().home.as_ref();
+        if home.is_some_and(|home| current::has_waker(home.as_raw(), cx.waker())) {
             return Poll::Pending;
         }
-        let mut waker = base.waker.lock();
-        let stale = match &*waker {
-            Some(before) if before.will_wake(cx.waker()) => None,
-            _ => waker.replace(cx.waker().clone()),
+        self.wait_by(cx.waker())
+    }
+
+    /// Leaves a waker; the answer, if it came meanwhile.
+    #[cold]
+    fn wait_by(&mut self, waker: &Waker) -> Poll<Result<T, CallError>> {
+        let base = held(&self.0).base();
+        let mut left = base.waker.lock();
+        let stale = match &*left {
+            Some(before) if before.will_wake(waker) => None,
+            _ => left.replace(waker.clone()),
         };
-        drop(waker);
+        drop(left);
         drop(stale);
         // It may have been decided before the waker was there.
-        base.word.fetch_or(word::WAKER, Ordering::AcqRel);
+        let _ = base.add(state::WAKER, Tell::Nobody);
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Gives up waiting; the answer, if it came before.
     pub(crate) fn close(&mut self) -> Option<Result<T, CallError>> {
         let base = self.0.as_ref()?.base();
-        let closed = base
-            .word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-                (now & word::DECIDED == 0).then_some(now | word::CLOSED)
-            });
-        if closed.is_err() {
+        if base.add(state::CLOSED, Tell::Nobody).is_err() {
             return self.take();
         }
         // Nobody else decides any more, so this is the caller's to drop.
-        let (home, waker) = (base.home, base.waker.lock().take());
+        let waker = base.waker.lock().take();
         if let Some(share) = self.0.take() {
             share.give_up();
         }
         drop(waker);
-        if let Some(home) = home {
-            // SAFETY: the count that `home` stands for passes to who decides.
-            drop(unsafe { Process::from_raw(home) });
-        }
         None
     }
 
     /// The answer, if it has come; the share is given up with it.
     fn take(&mut self) -> Option<Result<T, CallError>> {
         let share = self.0.as_ref()?;
-        // Acquire: the answer was written before the word was decided.
-        let now = share.base().word.load(Ordering::Acquire);
-        let answer = if now & word::VALUE != 0 {
-            // SAFETY: the pointer is of an `Answer<T>`, and the word says that
+        // Acquire: the answer was written before the state was decided.
+        let now = share.base().state.load(Ordering::Acquire);
+        let answer = if now & state::VALUE != 0 {
+            // SAFETY: the pointer is of an `Answer<T>`, and the state says that
             // the value is there, for the caller to take, once.
             unsafe {
                 let mut access = share.0.cast::<Answer<T>>().as_ref().value.get_mut();
@@ -461,28 +645,27 @@ impl<T> Waiter<T> {
                 access.release();
                 value
             }
-        } else if now & word::REFUSED != 0 {
+        } else if now & state::REFUSED != 0 {
             let mut access = share.base().refusal.get_mut();
-            // SAFETY: the word says that the refusal is there; as above.
+            // SAFETY: the state says that the refusal is there; as above.
             let refusal = unsafe { access.deref().assume_init_read() };
             access.release();
             Err(refusal)
         } else {
             return None;
         };
-        let share = self.0.take()?;
-        if now / word::SHARE == 1 {
-            share.gave_up(now);
-        } else {
-            share.give_up();
-        }
+        // SAFETY: the pointer is of an `Answer<T>`.
+        unsafe { self.0.take()?.give_up_last::<T>() }
         Some(answer)
     }
 }
 
 impl<T> Drop for Waiter<T> {
+    #[inline]
     fn drop(&mut self) {
-        drop(self.close());
+        if self.0.is_some() {
+            drop(self.close());
+        }
     }
 }
 

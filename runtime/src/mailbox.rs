@@ -16,7 +16,7 @@
 
 use std::collections::VecDeque;
 
-use crate::answer::Owed;
+use crate::answer::{Incurred, Owed};
 use crate::pool::{Empty, Lazy};
 use crate::process::owner::LateWaiter;
 use crate::signal::{Notice, Signal};
@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     // Invariant: stamps do not decrease and are at most `pushed`.
     pub(crate) signals: Vec<Stamped<Signal>>,
     /// Replies that calls in the queue wait for.
-    pub(crate) owed: Lazy<Vec<Owed>>,
+    pub(crate) owed: Incurred,
     /// Those who wait for the end of a process whose mailbox is closed: they
     /// are told after all who came in time, in their order (laws SIG-01,
     /// SIG-17).
@@ -132,7 +132,7 @@ impl Core {
             Shared {
                 pushed: 0,
                 signals: Vec::new(),
-                owed: Lazy::default(),
+                owed: Incurred::default(),
                 late: Lazy::default(),
             },
         ))
@@ -164,11 +164,22 @@ impl Core {
 
     /// Wakes the process for another reason than its mailbox.
     pub(crate) fn notify(&self) -> Wake {
+        self.lock().notify()
+    }
+
+    /// As [`notify`](Self::notify), if `is_due`, which is asked under the lock;
+    /// `None`, and nothing is asked, if the process has ended.
+    #[inline]
+    pub(crate) fn notify_if(&self, is_due: impl FnOnce() -> bool) -> Option<Wake> {
         let mut locked = self.lock();
-        if locked.state() == RunState::Running as u32 {
-            locked.set_state(RunState::Notified);
+        if locked.is_closed() {
+            return None;
         }
-        locked.wake()
+        Some(if is_due() {
+            locked.notify()
+        } else {
+            Wake::Already
+        })
     }
 
     /// Whether signals wait to be taken. For the owner.
@@ -296,6 +307,15 @@ impl Locked<'_> {
 
     pub(crate) fn all_told(&mut self) {
         self.0.flags |= TOLD;
+    }
+
+    /// Wakes for something else than the queue.
+    #[inline]
+    fn notify(&mut self) -> Wake {
+        if self.state() == RunState::Running as u32 {
+            self.set_state(RunState::Notified);
+        }
+        self.wake()
     }
 
     /// Wakes for something in the queue. A running owner looks into the queue

@@ -564,7 +564,7 @@ impl Node {
 /// ever (law TIMER-13).
 pub(crate) fn later(now: Instant, after: Duration) -> Instant {
     const FOR_EVER: Duration = Duration::from_secs(1 << 32);
-    now.checked_add(after).unwrap_or(now + FOR_EVER)
+    now.checked_add(after).unwrap_or_else(|| now + FOR_EVER)
 }
 
 impl fmt::Debug for Node {

@@ -179,12 +179,12 @@ impl<M: Send + 'static> ProcessRef<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn call<T, F>(&self, request: F) -> Call<M, T, F>
+    pub fn call<T, F>(&self, request: F) -> Call<'_, M, T, F>
     where
         T: Send + 'static,
         F: FnOnce(Reply<T>) -> M,
     {
-        Call::new(self.clone(), request)
+        Call::new(self, request)
     }
 
     /// Waits for the end of the process and returns its reason; of a process

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::answer::{Debt, Owed, Replier, Unanswered, Unsent, Waiter, answer};
+use crate::answer::{Debt, Owed, Replier, Server, Unanswered, Unsent, Waiter, answer, lend};
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
 use crate::node::seam::{Load, observe};
@@ -168,37 +168,6 @@ impl<T: Send + 'static> Load for Value<T> {
 pub struct Reply<T: Send + 'static> {
     /// Taken when the reply was sent.
     answer: Option<Replier<T>>,
-    server: Server,
-}
-
-/// The server that was called, to be recognised, not to be held.
-struct Server {
-    pid: Pid,
-    address: usize,
-    /// Only a simulation carries replies.
-    #[cfg(feature = "sim")]
-    node: Arc<NodeInner>,
-}
-
-impl Server {
-    fn new(process: &Process) -> Self {
-        Self {
-            pid: process.header().pid,
-            address: process.as_raw().addr().get(),
-            #[cfg(feature = "sim")]
-            node: Arc::clone(&process.header().node),
-        }
-    }
-
-    /// Looks at the server, if it is the current process.
-    #[inline]
-    fn if_current<R>(&self, look: impl FnOnce(&Process) -> R) -> Option<R> {
-        // Another process at the same address has another pid.
-        let is_it = |process: &Process| {
-            process.as_raw().addr().get() == self.address && process.header().pid == self.pid
-        };
-        current::with(|process| is_it(process).then(|| look(process))).flatten()
-    }
 }
 
 impl<T: Send + 'static> Reply<T> {
@@ -209,17 +178,14 @@ impl<T: Send + 'static> Reply<T> {
             return;
         };
         #[cfg(feature = "sim")]
-        if self.server.node.is_simulated() {
+        if let Some(node) = answer.simulated() {
             let (caller, value) = (answer.caller(), Value(answer, value));
             let arrive = |(): &(), Value(answer, value): Value<T>| {
                 answer.put(Ok(value), Debt::Kept);
             };
-            return self
-                .server
-                .node
-                .transmit_from_here(caller, &(), value, arrive);
+            return node.transmit_from_here(caller, &(), value, arrive);
         }
-        answer.put_paying(value, &self.server);
+        answer.put_paying(value);
     }
 
     /// Whether nobody waits for this reply any more.
@@ -230,25 +196,22 @@ impl<T: Send + 'static> Reply<T> {
 
 impl<T: Send> Replier<T> {
     /// Leaves the answer, and pays the debt with it if that is the oldest one
-    /// of the server, and this is the server.
+    /// of the current process, which is the server then.
     #[inline]
-    fn put_paying(self, value: T, server: &Server) {
-        let owed = server.if_current(|process| {
+    fn put_paying(self, value: T) {
+        let owed = current::with(|process| {
             let mut owner = process.owner();
-            match owner.rare.owed.front() {
-                Some(oldest) if self.is_for(oldest) => owner.rare.owed.pop_front(),
-                Some(_) | None => None,
-            }
+            let in_debt = owner.rare.is_there();
+            in_debt.then(|| owner.rare.owed.pop_for(&self)).flatten()
         });
         self.put(Ok(value), owed.flatten().map_or(Debt::Kept, Debt::Paid));
     }
 }
 
-impl<T: Send + 'static> Drop for Reply<T> {
-    fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else {
-            return;
-        };
+impl<T: Send + 'static> Reply<T> {
+    /// Tells the caller that nobody will answer it.
+    #[cold]
+    fn give_up(answer: Replier<T>) {
         if planted!(DroppedReplyUntold) {
             drop(answer);
             return;
@@ -256,19 +219,29 @@ impl<T: Send + 'static> Drop for Reply<T> {
         let mut unsent = Some(answer.erase());
         // In the server itself it is not yet clear whether it dropped the
         // reply and lives on or is on its way down: the end of the turn knows.
-        self.server
-            .if_current(|process| process.owner().rare.unanswered.extend(unsent.take()));
+        current::with(|process| {
+            let is_server = unsent.as_ref().is_some_and(|unsent| unsent.is_to(process));
+            if is_server {
+                process.owner().rare.unanswered.extend(unsent.take());
+            }
+        });
         let Some(unsent) = unsent else { return };
         #[cfg(feature = "sim")]
-        if self.server.node.is_simulated() {
+        if let Some(node) = unsent.simulated() {
             let (caller, refusal) = (unsent.caller(), Refusal(unsent, Unanswered::Dropped));
             let arrive = |(): &(), Refusal(unsent, why): Refusal| unsent.refuse(why);
-            return self
-                .server
-                .node
-                .transmit_from_here(caller, &(), refusal, arrive);
+            return node.transmit_from_here(caller, &(), refusal, arrive);
         }
         unsent.refuse(Unanswered::Dropped);
+    }
+}
+
+impl<T: Send + 'static> Drop for Reply<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            Self::give_up(answer);
+        }
     }
 }
 
@@ -294,16 +267,21 @@ impl<T: Send + 'static> fmt::Debug for Reply<T> {
 /// the request; its reply is dropped and nothing stays behind in the caller's
 /// mailbox (law GS-26).
 #[must_use = "a call is not sent unless it is awaited"]
-pub struct Call<M: Send + 'static, T: Send + 'static, F> {
-    server: ProcessRef<M>,
+pub struct Call<'a, M: Send + 'static, T: Send + 'static, F> {
+    server: &'a ProcessRef<M>,
     state: State<T, F>,
     timeout: Option<Duration>,
 }
 
 enum State<T: Send + 'static, F> {
     Unsent(F),
-    Waiting { answer: Waiter<T>, limit: Limit },
+    Waiting(Waiting<T>),
     Over,
+}
+
+struct Waiting<T> {
+    answer: Waiter<T>,
+    limit: Limit,
 }
 
 /// How long a call waits.
@@ -361,9 +339,9 @@ fn at_home<R>(cx: &Context<'_>, look: impl FnOnce(&Process) -> R) -> Option<R> {
     .flatten()
 }
 
-impl<M: Send + 'static, T: Send + 'static, F> Unpin for Call<M, T, F> {}
+impl<M: Send + 'static, T: Send + 'static, F> Unpin for Call<'_, M, T, F> {}
 
-impl<M, T, F> Call<M, T, F>
+impl<'a, M, T, F> Call<'a, M, T, F>
 where
     M: Send + 'static,
     T: Send + 'static,
@@ -372,7 +350,7 @@ where
     /// How long a call waits if nothing else is said (law GS-20).
     pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-    pub(crate) fn new(server: ProcessRef<M>, request: F) -> Self {
+    pub(crate) fn new(server: &'a ProcessRef<M>, request: F) -> Self {
         Self {
             server,
             state: State::Unsent(request),
@@ -392,7 +370,7 @@ where
         self
     }
 
-    fn send(&mut self, request: F, cx: &Context<'_>) -> Result<(), CallError> {
+    fn send(&self, request: F, cx: &Context<'_>) -> Result<Waiting<T>, CallError> {
         let server = self.server.resolve_typed()?;
         if current::is(&server) {
             return Err(CallError::CallingSelf);
@@ -400,26 +378,68 @@ where
         let header = server.header();
         let home = current::on(&header.node, |process| {
             let is_own = current::has_waker(process.as_raw(), cx.waker());
-            (process.header().pid, is_own.then(|| process.clone()))
+            (process.header().pid, is_own.then(|| lend(process)))
         });
         let (caller, home) = home.unwrap_or((Pid::OUTSIDE, None));
-        let (waiter, replier, owed) = answer(caller, home);
+        let (waiter, replier, owed) = answer(caller, home, Server::of(&server));
         let message = request(Reply {
             answer: Some(replier),
-            server: Server::new(&server),
         });
         observe!(header.node, |world| world.called(header.pid, &owed));
         push_call(&server, caller, message, owed);
         let limit = Limit::new(&header.node, self.timeout, cx);
-        self.state = State::Waiting {
+        Ok(Waiting {
             answer: waiter,
             limit,
+        })
+    }
+
+    /// Sends the request.
+    #[inline]
+    fn begin(&mut self, request: F, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
+        let waiting = match self.send(request, cx) {
+            Ok(waiting) => waiting,
+            Err(error) => return Poll::Ready(Err(error)),
         };
-        Ok(())
+        let is_woken = matches!(waiting.limit, Limit::Process(_));
+        self.state = State::Waiting(waiting);
+        if is_woken {
+            // Also by what has come by now.
+            return Poll::Pending;
+        }
+        self.wait(cx)
+    }
+
+    /// Looks for the reply, and whether the time is up.
+    #[inline]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
+        let State::Waiting(waiting) = &mut self.state else {
+            return Poll::Pending;
+        };
+        match waiting.answer.poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => waiting.late_answer(self.server.node(), cx),
+        }
     }
 }
 
-impl<M, T, F> Future for Call<M, T, F>
+impl<T: Send + 'static> Waiting<T> {
+    /// If the time is up: that, or a reply that came while the deadline was
+    /// looked at, which still counts (law GS-27).
+    fn late_answer(
+        &mut self,
+        node: &Arc<NodeInner>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, CallError>> {
+        if self.limit.poll(node, cx) == Time::Left || planted!(TimeoutUnheeded) {
+            return Poll::Pending;
+        }
+        let late = self.answer.close();
+        Poll::Ready(late.unwrap_or(Err(CallError::TimedOut)))
+    }
+}
+
+impl<M, T, F> Future for Call<'_, M, T, F>
 where
     M: Send + 'static,
     T: Send + 'static,
@@ -427,49 +447,25 @@ where
 {
     type Output = Result<T, CallError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if stopped() {
             return Poll::Pending;
         }
-        let call = &mut *self;
-        let is_first = matches!(call.state, State::Unsent(_));
-        if is_first {
-            let State::Unsent(request) = std::mem::replace(&mut call.state, State::Over) else {
-                unreachable!("just seen")
-            };
-            if let Err(error) = call.send(request, cx) {
-                return Poll::Ready(Err(error));
-            }
+        if !matches!(self.state, State::Unsent(_)) {
+            return self.wait(cx);
         }
-        let State::Waiting { answer, limit } = &mut call.state else {
-            return Poll::Pending;
-        };
-        if let Poll::Ready(result) = answer.poll(cx) {
-            call.state = State::Over;
-            return Poll::Ready(result);
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Unsent(request) => self.begin(request, cx),
+            State::Waiting(_) | State::Over => unreachable!("just seen"),
         }
-        if is_first && matches!(limit, Limit::Process(_)) {
-            // It was just set.
-            return Poll::Pending;
-        }
-        if limit.poll(call.server.node(), cx) == Time::Left {
-            return Poll::Pending;
-        }
-        // A reply that came while the deadline was looked at still counts
-        // (law GS-27).
-        if planted!(TimeoutUnheeded) {
-            return Poll::Pending;
-        }
-        let result = answer.close().unwrap_or(Err(CallError::TimedOut));
-        call.state = State::Over;
-        Poll::Ready(result)
     }
 }
 
-impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<M, T, F> {
+impl<M: Send + 'static, T: Send + 'static, F> fmt::Debug for Call<'_, M, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
-            .field("server", &self.server)
+            .field("server", self.server)
             .finish_non_exhaustive()
     }
 }

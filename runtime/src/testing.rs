@@ -1,6 +1,7 @@
 //! What the tests and models of the runtime share.
 
 use std::collections::VecDeque;
+use std::iter;
 
 use crate::answer::Owed;
 use crate::mailbox::{Attention, Entry, Mailbox, Stamped, Wake, next_entry};
@@ -74,7 +75,7 @@ impl<M> Owned<M> {
         let mut locked = self.0.core.lock();
         self.0.take(&mut locked, &mut inbox.messages);
         let shared = locked.shared();
-        owed.append(&mut shared.owed);
+        owed.extend(iter::from_fn(|| shared.owed.pop()));
         let signals = std::mem::take(&mut shared.signals);
         locked.nothing_new();
         signals
@@ -87,7 +88,7 @@ impl<M> Owned<M> {
         Remains {
             messages,
             signals: std::mem::take(&mut shared.signals),
-            owed: std::mem::take(&mut *shared.owed),
+            owed: iter::from_fn(|| shared.owed.pop()).collect(),
         }
     }
 }

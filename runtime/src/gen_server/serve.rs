@@ -3,10 +3,11 @@
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{Either, select};
+use futures::future::{Either, ready, select};
 
 use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
 use crate::caught::PanicPayload;
@@ -18,56 +19,77 @@ use crate::signal::{Message, System};
 
 /// What a server has to do next.
 enum Next<M> {
-    Continue(M),
     Handle(M),
+    Seldom(Seldom<M>),
+}
+
+/// What it seldom has to do.
+enum Seldom<M> {
+    Continue(M),
     Info(Info),
     Stop(ExitReason),
 }
 
 /// The body of a server's process.
+pub(super) fn serve<S: GenServer>(
+    ctx: ServerContext<S>,
+    args: S::Args,
+    ack: Ack,
+) -> impl Future<Output = ExitReason> + Send {
+    // Two futures in one place: what is needed to begin is not held after that.
+    begin(ctx, args, ack).then(|begun| match begun {
+        Ok((server, ctx)) => live(server, ctx).left_future(),
+        Err(reason) => ready(reason).right_future(),
+    })
+}
+
+/// Makes the state and tells whoever waits for it; why there is none.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` would hold what it is given twice"
 )]
-pub(super) fn serve<S: GenServer>(
+fn begin<S: GenServer>(
     mut ctx: ServerContext<S>,
     args: S::Args,
     ack: Ack,
-) -> impl Future<Output = ExitReason> + Send {
+) -> impl Future<Output = Result<(S, ServerContext<S>), ExitReason>> + Send {
     async move {
         #[cfg(feature = "sim")]
         if crate::sim::fails_init() {
             let reason = ExitReason::custom("init fails by order of the simulation");
-            return refuse(&ctx.context, &ack, InitError::Stop(reason));
+            return Err(refuse(&ctx.context, &ack, InitError::Stop(reason)));
         }
         if planted!(AcknowledgedEarly) {
             ack.tell(&ctx.context, Ok(()));
         }
         // A panic here ends the process, which whoever starts it sees.
-        let mut server = match S::init(args, &mut ctx).await {
+        let server = match S::init(args, &mut ctx).await {
             Ok(server) => server,
-            Err(error) => return refuse(&ctx.context, &ack, error),
+            Err(error) => return Err(refuse(&ctx.context, &ack, error)),
         };
         ack.tell(&ctx.context, Ok(()));
-        drop(ack);
-        // Handles events until one says to stop; why.
+        Ok((server, ctx))
+    }
+}
+
+/// Handles one event after the other until one says to stop, then cleans up;
+/// why.
+#[expect(clippy::manual_async_fn, reason = "as of `begin`")]
+fn live<S: GenServer>(
+    mut server: S,
+    mut ctx: ServerContext<S>,
+) -> impl Future<Output = ExitReason> + Send {
+    async move {
         let reason = loop {
             // Nothing but the callback is held while it runs.
-            let called = match next(&mut ctx).await {
-                Next::Handle(message) => {
-                    called(|| server.handle(message, &mut ctx)).map(Either::Left)
-                }
-                Next::Continue(message) => called(|| server.handle_continue(message, &mut ctx))
-                    .map(|callback| Either::Right(Either::Left(callback))),
-                Next::Info(info) => called(|| server.handle_info(info, &mut ctx))
-                    .map(|callback| Either::Right(Either::Right(callback))),
-                Next::Stop(reason) => break reason,
+            let message = match next(&mut ctx).await {
+                Next::Handle(message) => message,
+                Next::Seldom(seldom) => match handle_seldom(seldom, &mut server, &mut ctx).await {
+                    Ok(()) => continue,
+                    Err(reason) => break reason,
+                },
             };
-            let handled = match called {
-                Ok(callback) => caught(callback).await,
-                Err(payload) => Err(payload),
-            };
-            match handled {
+            match caught(|| server.handle(message, &mut ctx)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => break reason,
                 Err(payload) => break panicked(payload),
@@ -76,15 +98,32 @@ pub(super) fn serve<S: GenServer>(
         // Replies that were dropped by now get this reason.
         current::with(|process| process.owner().ending = true);
         // A panic of it replaces the reason (law GS-76).
-        let terminated = match called(|| server.terminate(&reason, &mut ctx)) {
-            Ok(callback) => caught(callback).await,
-            Err(payload) => Err(payload),
-        };
+        let terminated = caught(|| server.terminate(&reason, &mut ctx)).await;
         if let Some(reply) = ctx.take_last_reply() {
             reply();
         }
         terminated.map_or_else(panicked, |()| reason)
     }
+}
+
+/// Handles what is no message that was sent.
+fn handle_seldom<S: GenServer>(
+    seldom: Seldom<S::Message>,
+    server: &mut S,
+    ctx: &mut ServerContext<S>,
+) -> impl Future<Output = Result<(), ExitReason>> + Send {
+    let callback = match seldom {
+        Seldom::Continue(message) => {
+            let callback = caught(|| server.handle_continue(message, ctx));
+            callback.left_future().left_future()
+        }
+        Seldom::Info(info) => {
+            let callback = caught(|| server.handle_info(info, ctx));
+            callback.right_future().left_future()
+        }
+        Seldom::Stop(reason) => ready(Ok(Err(reason))).right_future(),
+    };
+    callback.map(|handled| handled.map_err(panicked)?)
 }
 
 fn panicked(payload: PanicPayload) -> ExitReason {
@@ -107,37 +146,37 @@ fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -
 async fn next<S: GenServer>(ctx: &mut ServerContext<S>) -> Next<S::Message> {
     if ctx.ordered.is_some() {
         if let Some(message) = ctx.take_next() {
-            return Next::Continue(message);
+            return Next::Seldom(Seldom::Continue(message));
         }
         if let Some(timeout) = ctx.take_timeout() {
             // Seldom, and large.
             return match Box::pin(event_within(ctx, timeout)).await {
                 Some(event) => ctx.meaning(event),
-                None => Next::Info(Info::Timeout),
+                None => Next::Seldom(Seldom::Info(Info::Timeout)),
             };
         }
     }
-    if let Some(message) = ctx.context.next_message() {
-        return Next::Handle(message);
-    }
-    let event = poll_fn(|cx| ctx.context.poll_event(cx)).await;
-    ctx.meaning(event)
+    poll_fn(|cx| match ctx.context.next_message() {
+        Some(message) => Poll::Ready(Next::Handle(message)),
+        None => ctx.context.poll_event(cx).map(|event| ctx.meaning(event)),
+    })
+    .await
 }
 
 impl<S: GenServer> ServerContext<S> {
     /// What an event means for this server.
     fn meaning(&self, event: Event<S::Message>) -> Next<S::Message> {
-        match event {
-            Event::Message(Message::User(message)) => Next::Handle(message),
+        Next::Seldom(match event {
+            Event::Message(Message::User(message)) => return Next::Handle(message),
             // GS-72: for any reason, normal included. Without a parent, it is
             // the node that tells the server to stop.
             Event::Message(Message::Exit(exit)) if exit.from == self.parent => {
-                Next::Stop(exit.reason)
+                Seldom::Stop(exit.reason)
             }
-            Event::Message(Message::Exit(exit)) => Next::Info(Info::Exit(exit)),
-            Event::Message(Message::Down(down)) => Next::Info(Info::Down(down)),
-            Event::System(System::Stop(reason)) => Next::Stop(reason),
-        }
+            Event::Message(Message::Exit(exit)) => Seldom::Info(Info::Exit(exit)),
+            Event::Message(Message::Down(down)) => Seldom::Info(Info::Down(down)),
+            Event::System(System::Stop(reason)) => Seldom::Stop(reason),
+        })
     }
 }
 
@@ -159,16 +198,22 @@ async fn event_within<S: GenServer>(
     event.or_else(|| ctx.context.try_event())
 }
 
-/// Calls a callback, which may panic before it makes its future.
+/// Calls a callback, which may panic before it makes its future, and runs it;
+/// the payload if it panics.
 #[inline]
-fn called<F>(callback: impl FnOnce() -> F) -> Result<F, PanicPayload> {
+fn caught<F: Future>(
+    callback: impl FnOnce() -> F,
+) -> impl Future<Output = Result<F::Output, PanicPayload>> {
     panic_hook::forget_place();
-    panic::catch_unwind(AssertUnwindSafe(callback))
+    match panic::catch_unwind(AssertUnwindSafe(callback)) {
+        Ok(callback) => run(callback).left_future(),
+        Err(payload) => ready(Err(payload)).right_future(),
+    }
 }
 
-/// Runs a callback that was called; the payload if it panics.
+/// Runs a callback that was called.
 #[inline]
-fn caught<F: Future>(callback: F) -> impl Future<Output = Result<F::Output, PanicPayload>> {
+fn run<F: Future>(callback: F) -> impl Future<Output = Result<F::Output, PanicPayload>> {
     #[cfg(feature = "sim")]
     let callback = async {
         // Where a simulation may let a callback panic.

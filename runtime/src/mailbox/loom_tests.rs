@@ -7,7 +7,7 @@ use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use super::{Attention, Wake};
-use crate::answer::{Unanswered, answer};
+use crate::answer::{Server, Unanswered, answer};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::reply::CallError;
@@ -250,7 +250,7 @@ fn loom_a_signal_to_a_dying_process_is_somewhere() {
 fn loom_a_caller_of_a_dying_server_is_told() {
     crate::testing::model(|| {
         let world = World::idle();
-        let (mut waiter, reply, owed) = answer::<u32>(Pid::OUTSIDE, None);
+        let (mut waiter, reply, owed) = answer::<u32>(Pid::OUTSIDE, None, Server::nobody());
         let other = Arc::clone(&world);
         let caller = thread::spawn(move || {
             if let Err((_, owed)) = other.mailbox.push_call(1, owed) {

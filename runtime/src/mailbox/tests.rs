@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::{Attention, Entry, Seized, Stamped, Wake, is_large};
-use crate::answer::{Owed, answer};
+use crate::answer::{Owed, Server, answer};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::signal::{Cause, Exit, Notice, Signal};
@@ -145,7 +145,7 @@ fn only_a_process_that_takes_no_turn_can_be_seized() {
 #[test]
 fn a_reply_that_is_owed_goes_where_its_call_goes() {
     let reply = || -> Owed {
-        let (_, reply, owed) = answer::<()>(Pid::OUTSIDE, None);
+        let (_, reply, owed) = answer::<()>(Pid::OUTSIDE, None, Server::nobody());
         reply.put(Ok(()), crate::answer::Debt::Kept);
         owed
     };

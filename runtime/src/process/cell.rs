@@ -26,7 +26,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, RawWaker, RawWakerVTable, Waker};
 
-use crate::answer::Owed;
+use crate::answer::Incurred;
 use crate::caught::{PanicPayload, drop_caught};
 use crate::exit_reason::ExitReason;
 use crate::mailbox::{
@@ -174,7 +174,7 @@ struct VTable {
 /// What else than messages was left in a mailbox when it was closed.
 pub(crate) struct Remains {
     pub(crate) signals: Vec<Stamped<Signal>>,
-    pub(crate) owed: Lazy<Vec<Owed>>,
+    pub(crate) owed: Incurred,
 }
 
 /// A process: a counted pointer to its cell.
@@ -912,6 +912,37 @@ fn raw_waker(base: NonNull<Base>) -> RawWaker {
     RawWaker::new(base.as_ptr().cast(), &VTABLE)
 }
 
+/// For the models: a process that has a mailbox, which was scheduled, and
+/// nothing else.
+#[cfg(all(test, resurgam_loom))]
+pub(crate) fn mailbox_only() -> Process {
+    type Place = std::mem::MaybeUninit<Front<()>>;
+    static VTABLE: VTable = VTable {
+        free: |base| {
+            // SAFETY: it is the box made below, and nobody holds it any more.
+            unsafe {
+                let mut front = Box::from_raw(base.cast::<Place>().as_ptr());
+                (&raw mut (*front.as_mut_ptr()).mailbox).drop_in_place();
+            }
+        },
+        ..NOWHERE
+    };
+    let mut place = Box::new(Place::uninit());
+    let (base, mailbox) = (
+        Base {
+            count: AtomicUsize::new(1),
+            vtable: &VTABLE,
+        },
+        Mailbox::new(),
+    );
+    // SAFETY: both lie in the place.
+    unsafe {
+        place.as_mut_ptr().cast::<Base>().write(base);
+        (&raw mut (*place.as_mut_ptr()).mailbox).write(mailbox);
+    }
+    Process(NonNull::from(Box::leak(place)).cast())
+}
+
 /// For the models: a process that is only passed around, which has a base and
 /// nothing behind it.
 #[cfg(all(test, resurgam_loom))]
@@ -932,6 +963,12 @@ pub(crate) fn token() -> Process {
 
 #[cfg(all(test, resurgam_loom))]
 impl Process {
+    /// As an end does.
+    pub(crate) fn close_mailbox(&self) {
+        let typed = Typed::<()>::of(self.clone());
+        typed.mailbox().close(&mut typed.core().lock());
+    }
+
     /// How many counts there are.
     pub(crate) fn count(&self) -> usize {
         self.base().count.load(Ordering::SeqCst)

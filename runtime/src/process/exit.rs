@@ -77,7 +77,7 @@ impl Estate {
         }
         let mut unread = remains.owed;
         if !unread.is_empty() {
-            owner.rare.owed.extend(unread.drain(..));
+            owner.rare.owed.take_over(&mut unread);
         }
         Self {
             bonds: std::mem::take(&mut owner.bonds),

@@ -6,13 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::answer::{Owed, Unsent};
+use crate::answer::{Debts, Incurred, Owed, Unsent};
 use crate::exit_reason::ExitReason;
 use crate::few::Few;
 use crate::mailbox::{Attention, Stamped};
 use crate::pid::{MonitorRef, Pid};
 use crate::pool::{Empty, Lazy};
 use crate::process::alarm::Alarm;
+use crate::process::cell::Process;
 use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
 use crate::signal::{Notice, Signal, Watcher};
@@ -63,9 +64,9 @@ pub(crate) struct Rare {
     pub(crate) notices: VecDeque<Stamped<Notice>>,
     /// Signals that came after the one that decided the fate.
     pub(crate) unheard: Vec<Signal>,
-    /// Replies that calls to this process wait for, oldest first; answered ones
-    /// are swept out now and then.
-    pub(crate) owed: VecDeque<Owed>,
+    /// Replies that calls to this process wait for; answered ones are swept out
+    /// now and then.
+    pub(crate) owed: Debts,
     /// The length of `owed` at which the next sweep is due.
     pub(crate) sweep_at: usize,
     /// Replies that were dropped unanswered in this turn.
@@ -75,6 +76,8 @@ pub(crate) struct Rare {
     pub(crate) receiver: Option<Waker>,
     /// The timer of the calls that it waits for.
     pub(crate) alarm: Alarm,
+    /// A count of this process, for the next call that waits for an answer.
+    pub(crate) spare: Option<Process>,
 }
 
 impl Empty for Bonds {
@@ -100,11 +103,12 @@ impl Rare {
             monitors: Few::None,
             notices: VecDeque::new(),
             unheard: Vec::new(),
-            owed: VecDeque::new(),
+            owed: Debts::NONE,
             sweep_at: Self::SWEEP_MIN,
             unanswered: Vec::new(),
             receiver: None,
             alarm: Alarm::NONE,
+            spare: None,
         }
     }
 }
@@ -181,19 +185,16 @@ impl Owner {
     /// Notes the replies that calls which were taken in wait for. If there are
     /// many by now, the answered ones come out, for the caller to drop; so
     /// seldom that it costs little per call.
-    pub(crate) fn take_owed(&mut self, owed: &mut Vec<Owed>) -> Vec<Owed> {
+    #[inline]
+    pub(crate) fn take_owed(&mut self, owed: &mut Incurred) -> Incurred {
         let rare = &mut *self.rare;
-        for owed in owed.drain(..) {
-            rare.owed.push_back(owed);
-        }
+        rare.owed.take_over(owed);
         if rare.owed.len() < rare.sweep_at {
-            return Vec::new();
+            return Incurred::default();
         }
-        let all = std::mem::take(&mut rare.owed);
-        let (open, answered): (_, VecDeque<_>) = all.into_iter().partition(Owed::is_open);
-        rare.owed = open;
+        let answered = rare.owed.take_answered();
         rare.sweep_at = (rare.owed.len() * 2).max(Rare::SWEEP_MIN);
-        answered.into()
+        answered
     }
 }
 

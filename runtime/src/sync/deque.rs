@@ -101,6 +101,10 @@ impl<T> Worker<T> {
         self.0.push(item);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn pop(&self) -> Option<T> {
         self.0.pop()
     }
