@@ -194,7 +194,7 @@ impl Node {
 
     /// Does something on the [current](Self::current) node, without a handle of
     /// it.
-    pub(crate) fn on_current<T>(act: impl Fn(&NodeInner) -> T) -> T {
+    pub(crate) fn on_current<T>(act: impl Fn(&Arc<NodeInner>) -> T) -> T {
         current::with(|process| act(&process.header().node))
             .unwrap_or_else(|| act(Self::current().inner()))
     }
@@ -362,7 +362,8 @@ impl Node {
     }
 
     /// Whether a process is alive, after all that the caller sent it before:
-    /// whoever sent a kill is told `false` (law SIG-10).
+    /// whoever sent a kill is told `false` (law SIG-10). Who has just received
+    /// the exit of a link knows of that end, and is told without asking.
     ///
     /// # Errors
     ///
@@ -371,8 +372,7 @@ impl Node {
         &self,
         pid: Pid,
     ) -> impl Future<Output = Result<bool, InfoError>> + Send + use<> {
-        let info = self.process_info(pid);
-        async move { Ok(info.await?.is_some()) }
+        NodeInner::is_alive(&self.inner, pid)
     }
 
     /// A picture of a process, after all that the caller sent it before (law
@@ -596,6 +596,23 @@ impl NodeInner {
     /// Who sends what is sent on this thread now.
     pub(crate) fn sender(&self) -> Pid {
         current::on(self, |process| process.header().pid).unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// See [`Node::is_alive`].
+    pub(crate) fn is_alive(
+        self: &Arc<Self>,
+        pid: Pid,
+    ) -> impl Future<Output = Result<bool, InfoError>> + Send + use<> {
+        let was_told = current::on(self, |process| process.owner().was_told_of_end(pid));
+        // Boxed, since it is seldom asked and large.
+        let asked = (was_told != Some(true))
+            .then(|| Box::pin(Node::from_inner(Arc::clone(self)).process_info(pid)));
+        async move {
+            match asked {
+                Some(info) => Ok(info.await?.is_some()),
+                None => Ok(false),
+            }
+        }
     }
 
     /// A reference for a monitor that no process makes.

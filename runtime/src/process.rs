@@ -193,9 +193,9 @@ pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
     let process = current::expect("flush_exit");
     match flush(
         &process,
-        |notice| matches!(notice, Notice::Exit(exit) if exit.from == pid || planted!(FlushTakesAny)),
+        |notice| matches!(notice, Notice::Exit(exit, _) if exit.from == pid || planted!(FlushTakesAny)),
     )? {
-        Notice::Exit(exit) => Some(exit.reason),
+        Notice::Exit(exit, _) => Some(exit.reason),
         Notice::Down(_) | Notice::System(_) => None,
     }
 }
@@ -422,7 +422,7 @@ pub fn read_timer(timer: TimerRef) -> Option<Duration> {
 ///
 /// If the process does not return to the scheduler within 5 seconds.
 pub async fn is_alive(pid: Pid) -> Result<bool, InfoError> {
-    let asked = Node::current().is_alive(pid);
+    let asked = Node::on_current(|node| node.is_alive(pid));
     asked.await
 }
 

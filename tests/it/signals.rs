@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::join_all;
-use futures::poll;
+use futures::{FutureExt, poll};
 use resurgam::{
     CallError, Context, Exit, ExitReason, InfoError, Message, Node, Pid, ProcessRef, Reply,
     SendError, ThreadContext, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill,
@@ -498,6 +498,22 @@ fn killed_process_is_not_alive_to_its_killer() {
             let victim = pid_of(&thread_one().await);
             kill(victim);
             assert_eq!(is_alive(victim).await, Ok(false));
+        }
+    });
+}
+
+/// SIG-10: who has received the exit of a link knows the answer.
+#[test]
+fn who_was_told_of_an_end_need_not_ask() {
+    run(|mut ctx: Context<()>| async move {
+        trap_exit(true);
+        for _ in 0..2 {
+            let linked = spawn_link(|_: Context<()>| async {}).unwrap();
+            let Message::Exit(exit) = ctx.receive().await else {
+                panic!("no exit")
+            };
+            assert_eq!(exit.from, pid_of(&linked));
+            assert_eq!(is_alive(exit.from).now_or_never(), Some(Ok(false)));
         }
     });
 }

@@ -40,7 +40,7 @@ use crate::pool::{self, Lazy};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
-use crate::signal::Signal;
+use crate::signal::{Cause, Notice, Signal};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -762,7 +762,11 @@ impl<M> Typed<M> {
             return Some(Entry::Message(message));
         }
         let Owner { received, rare, .. } = owner;
-        mailbox::next_entry(inbox, received, &mut rare.notices)
+        let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
+        if let Some(Entry::Notice(Notice::Exit(exit, Cause::Linked))) = &entry {
+            rare.last_ended = exit.from;
+        }
+        entry
     }
 
     /// The oldest message of what was taken in, if nothing else is to be heeded

@@ -61,6 +61,8 @@ pub(crate) struct Rare {
     pub(crate) monitors: Few<MonitorRef, Pid>,
     // Invariant: positions do not decrease.
     pub(crate) notices: VecDeque<Stamped<Notice>>,
+    /// The process whose end was the last one received as an exit message.
+    pub(crate) last_ended: Pid,
     /// Signals that came after the one that decided the fate.
     pub(crate) unheard: Vec<Signal>,
     /// Replies that calls to this process wait for, oldest first; answered ones
@@ -98,6 +100,7 @@ impl Rare {
         Self {
             monitors: Few::None,
             notices: VecDeque::new(),
+            last_ended: Pid::OUTSIDE,
             unheard: Vec::new(),
             owed: VecDeque::new(),
             sweep_at: Self::SWEEP_MIN,
@@ -175,6 +178,11 @@ impl Owner {
         self.fate.is_none()
             && (!self.rare.is_there()
                 || self.rare.notices.is_empty() && self.rare.receiver.is_none())
+    }
+
+    /// Whether the last exit message of a link told of the end of this one.
+    pub(crate) fn was_told_of_end(&self, pid: Pid) -> bool {
+        self.rare.is_there() && self.rare.last_ended == pid
     }
 
     /// How many messages were taken in and not received.
