@@ -30,7 +30,7 @@ use crate::timer::{Elapsed, Sleep, TimerRef};
 use cell::{Process, ProcessOutput};
 use context::Context;
 use info::ProcessInfo;
-use join::Join;
+use join::{Join, JoinFlush};
 use links::Send as LinkSend;
 use reaction::ExitMode;
 
@@ -439,6 +439,22 @@ pub async fn process_info(pid: Pid) -> Result<Option<ProcessInfo>, InfoError> {
 /// Waits for the end of a process. See [`Node::join`].
 pub fn join(pid: Pid) -> Join {
     Node::current().join(pid)
+}
+
+/// Waits for the end of a process, as [`join`] does, and takes its exit message
+/// out of the mailbox: of a process that is linked to this one, which traps
+/// exits, the reason it ended with, however long ago.
+///
+/// Where there is a link it makes no monitor: the exit message is what it waits
+/// for. If the link is taken back meanwhile, it is a join.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn join_flush(pid: Pid) -> JoinFlush {
+    let process = current::expect("join_flush");
+    JoinFlush::of_pid(&process.header().node, pid)
 }
 
 /// Waits on the current node's clock.
