@@ -282,19 +282,7 @@ impl Node {
     /// Sends an exit signal (laws EXIT-06 to EXIT-12). Asynchronous; to a dead
     /// pid it is dropped. [`ExitReason::Kill`] cannot be trapped.
     pub fn exit(&self, pid: Pid, reason: ExitReason) {
-        let from = self.inner.sender();
-        let exit = Exit { from, reason };
-        let signal = Signal::Exit {
-            exit,
-            cause: Cause::Asked,
-        };
-        NodeInner::deliver(&self.inner, from, pid, signal);
-        if from == pid
-            && let Some(myself) = current::on(&self.inner, Process::clone)
-        {
-            // Handled before the sender goes on (law SIG-15).
-            body::drain(&myself);
-        }
+        self.inner.exit(pid, reason);
     }
 
     /// Kills a process: it ends with [`ExitReason::Killed`], trapping or not.
@@ -596,6 +584,23 @@ impl NodeInner {
     /// Who sends what is sent on this thread now.
     pub(crate) fn sender(&self) -> Pid {
         current::on(self, |process| process.header().pid).unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// See [`Node::exit`].
+    pub(crate) fn exit(self: &Arc<Self>, pid: Pid, reason: ExitReason) {
+        let from = self.sender();
+        let exit = Exit { from, reason };
+        let signal = Signal::Exit {
+            exit,
+            cause: Cause::Asked,
+        };
+        self.deliver(from, pid, signal);
+        if from == pid
+            && let Some(myself) = current::on(self, Process::clone)
+        {
+            // Handled before the sender goes on (law SIG-15).
+            body::drain(&myself);
+        }
     }
 
     /// See [`Node::is_alive`].

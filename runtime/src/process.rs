@@ -25,7 +25,7 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process_ref::{ProcessRef, SendError};
 use crate::registry::{RegisterError, UnregisterError};
 use crate::signal::{Down, Notice, Signal, Watcher};
-use crate::spawn::{SpawnError, SpawnOptions};
+use crate::spawn::{Manner, SpawnError, SpawnOptions};
 use crate::timer::{Elapsed, Sleep, TimerRef};
 use cell::{Process, ProcessOutput};
 use context::Context;
@@ -76,7 +76,8 @@ where
     B: FnOnce(Context<M>) -> F + Send + 'static,
     F: Future<Output: ProcessOutput> + Send + 'static,
 {
-    Ok(spawn_options().link().spawn(body)?.process)
+    let spawned = current::with(|process| Manner::LINKED.spawn(&process.header().node, body));
+    Ok(spawned.ok_or(SpawnError::NotInProcess)??.process)
 }
 
 /// Spawns a process and monitors it, in one step (law SPAWN-03).
@@ -355,12 +356,12 @@ pub fn set_label(label: impl Into<String>) {
 /// A process that sends itself a fatal one ends when it next returns to the
 /// scheduler or enters an operation of the runtime that waits.
 pub fn exit(pid: Pid, reason: ExitReason) {
-    Node::current().exit(pid, reason);
+    Node::on_current(|node| node.exit(pid, reason.clone()));
 }
 
 /// Kills a process. See [`Node::kill`].
 pub fn kill(pid: Pid) {
-    Node::current().kill(pid);
+    exit(pid, ExitReason::Kill);
 }
 
 /// Gives a process a name. See [`Node::register`].
@@ -438,7 +439,7 @@ pub async fn process_info(pid: Pid) -> Result<Option<ProcessInfo>, InfoError> {
 
 /// Waits for the end of a process. See [`Node::join`].
 pub fn join(pid: Pid) -> Join {
-    Node::current().join(pid)
+    Node::on_current(|node| Join::of_pid(node, pid))
 }
 
 /// Waits for the end of a process, as [`join`] does, and takes its exit message
