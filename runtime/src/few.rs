@@ -1,11 +1,15 @@
 //! [`Few`]: a map that mostly holds nothing or one entry, which then lies in
 //! it.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::mem;
+use std::vec;
 
-/// A map in the order of its keys.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+use foldhash::fast::FixedState;
+
+/// A map that is walked in the order of its keys.
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Few<K, V> {
     #[default]
     None,
@@ -14,10 +18,10 @@ pub(crate) enum Few<K, V> {
         clippy::box_collection,
         reason = "the map is small while it holds little"
     )]
-    Many(Box<BTreeMap<K, V>>),
+    Many(Box<HashMap<K, V, FixedState>>),
 }
 
-impl<K: Ord, V> Few<K, V> {
+impl<K: Ord + Hash, V> Few<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self {
             Self::None => {
@@ -27,7 +31,7 @@ impl<K: Ord, V> Few<K, V> {
             Self::One(one, held) if *one == key => Some(mem::replace(held, value)),
             Self::One(..) => {
                 if let Self::One(one, held) = mem::take(self) {
-                    *self = Self::Many(Box::new([(one, held), (key, value)].into()));
+                    *self = Self::Many(Box::new([(one, held), (key, value)].into_iter().collect()));
                 }
                 None
             }
@@ -68,39 +72,46 @@ impl<K: Ord, V> Few<K, V> {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let (one, many) = match self {
-            Self::None => (None, None),
-            Self::One(key, value) => (Some((key, value)), None),
-            Self::Many(map) => (None, Some(map.iter())),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
-    }
-}
-
-impl<K, V> IntoIterator for Few<K, V> {
-    type Item = (K, V);
-    type IntoIter = IntoIter<K, V>;
-
-    fn into_iter(self) -> IntoIter<K, V> {
+    pub(crate) fn iter(&self) -> Walk<(&K, &V)> {
         match self {
-            Self::None => IntoIter::One(None),
-            Self::One(key, value) => IntoIter::One(Some((key, value))),
-            Self::Many(map) => IntoIter::Many(map.into_iter()),
+            Self::None => Walk::One(None),
+            Self::One(key, value) => Walk::One(Some((key, value))),
+            Self::Many(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_unstable_by_key(|(key, _)| *key);
+                Walk::Many(entries.into_iter())
+            }
         }
     }
 }
 
-/// The entries of a [`Few`].
-pub(crate) enum IntoIter<K, V> {
-    One(Option<(K, V)>),
-    Many(btree_map::IntoIter<K, V>),
+impl<K: Ord, V> IntoIterator for Few<K, V> {
+    type Item = (K, V);
+    type IntoIter = Walk<(K, V)>;
+
+    fn into_iter(self) -> Walk<(K, V)> {
+        match self {
+            Self::None => Walk::One(None),
+            Self::One(key, value) => Walk::One(Some((key, value))),
+            Self::Many(map) => {
+                let mut entries: Vec<_> = map.into_iter().collect();
+                entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+                Walk::Many(entries.into_iter())
+            }
+        }
+    }
 }
 
-impl<K, V> Iterator for IntoIter<K, V> {
-    type Item = (K, V);
+/// The entries of a [`Few`], in the order of their keys.
+pub(crate) enum Walk<T> {
+    One(Option<T>),
+    Many(vec::IntoIter<T>),
+}
 
-    fn next(&mut self) -> Option<(K, V)> {
+impl<T> Iterator for Walk<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
         match self {
             Self::One(one) => one.take(),
             Self::Many(entries) => entries.next(),

@@ -5,7 +5,6 @@ mod start;
 mod stop;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exit_reason::ExitReason;
@@ -15,7 +14,6 @@ use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
 use crate::reply::Reply;
 use crate::signal::{Down, Exit};
-use crate::slot::Slot;
 
 pub use start::{ServerBuilder, StartError};
 pub use stop::StopServerError;
@@ -313,26 +311,5 @@ impl<S: GenServer> fmt::Debug for ServerContext<S> {
             .field("pid", &self.pid())
             .field("parent", &self.parent())
             .finish_non_exhaustive()
-    }
-}
-
-/// Where a server tells whoever starts it that it is up, or why not.
-#[derive(Clone)]
-struct Ack {
-    slot: Arc<Slot<Result<(), StartError>>>,
-    starter: Pid,
-}
-
-impl Ack {
-    fn new(starter: Pid) -> Self {
-        let slot = Arc::new(Slot::new());
-        Self { slot, starter }
-    }
-
-    /// Tells, from the server.
-    fn tell<M: Send + 'static>(&self, server: &Context<M>, outcome: Result<(), StartError>) {
-        let node = server.node();
-        node.inner()
-            .settle(server.pid(), self.starter, &self.slot, outcome);
     }
 }

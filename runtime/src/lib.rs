@@ -72,12 +72,12 @@ pub use pid::{MonitorRef, Pid};
 pub use process::cell::ProcessOutput;
 pub use process::context::{Context, Receive};
 pub use process::info::ProcessInfo;
-pub use process::join::Join;
+pub use process::join::{Join, JoinFlush};
 pub use process::{
-    cancel_timer, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill, link,
-    monitor, now, process_info, read_timer, register, self_pid, send, send_after, set_label, sleep,
-    spawn, spawn_link, spawn_monitor, spawn_options, timeout, trap_exit, try_self_pid, unlink,
-    unregister, whereis, yield_now,
+    cancel_timer, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, join_flush, kill,
+    link, monitor, now, process_info, read_timer, register, self_pid, send, send_after, set_label,
+    sleep, spawn, spawn_link, spawn_monitor, spawn_options, timeout, trap_exit, try_self_pid,
+    unlink, unregister, whereis, yield_now,
 };
 pub use process_ref::{ProcessRef, SendError};
 pub use registry::{RegisterError, UnregisterError};

@@ -194,7 +194,7 @@ impl Node {
 
     /// Does something on the [current](Self::current) node, without a handle of
     /// it.
-    pub(crate) fn on_current<T>(act: impl Fn(&NodeInner) -> T) -> T {
+    pub(crate) fn on_current<T>(act: impl Fn(&Arc<NodeInner>) -> T) -> T {
         current::with(|process| act(&process.header().node))
             .unwrap_or_else(|| act(Self::current().inner()))
     }
@@ -282,19 +282,7 @@ impl Node {
     /// Sends an exit signal (laws EXIT-06 to EXIT-12). Asynchronous; to a dead
     /// pid it is dropped. [`ExitReason::Kill`] cannot be trapped.
     pub fn exit(&self, pid: Pid, reason: ExitReason) {
-        let from = self.inner.sender();
-        let exit = Exit { from, reason };
-        let signal = Signal::Exit {
-            exit,
-            cause: Cause::Asked,
-        };
-        NodeInner::deliver(&self.inner, from, pid, signal);
-        if from == pid
-            && let Some(myself) = current::on(&self.inner, Process::clone)
-        {
-            // Handled before the sender goes on (law SIG-15).
-            body::drain(&myself);
-        }
+        self.inner.exit(pid, reason);
     }
 
     /// Kills a process: it ends with [`ExitReason::Killed`], trapping or not.
@@ -362,7 +350,8 @@ impl Node {
     }
 
     /// Whether a process is alive, after all that the caller sent it before:
-    /// whoever sent a kill is told `false` (law SIG-10).
+    /// whoever sent a kill is told `false` (law SIG-10). Who has just received
+    /// the exit of a link knows of that end, and is told without asking.
     ///
     /// # Errors
     ///
@@ -371,8 +360,7 @@ impl Node {
         &self,
         pid: Pid,
     ) -> impl Future<Output = Result<bool, InfoError>> + Send + use<> {
-        let info = self.process_info(pid);
-        async move { Ok(info.await?.is_some()) }
+        NodeInner::is_alive(&self.inner, pid)
     }
 
     /// A picture of a process, after all that the caller sent it before (law
@@ -596,6 +584,40 @@ impl NodeInner {
     /// Who sends what is sent on this thread now.
     pub(crate) fn sender(&self) -> Pid {
         current::on(self, |process| process.header().pid).unwrap_or(Pid::OUTSIDE)
+    }
+
+    /// See [`Node::exit`].
+    pub(crate) fn exit(self: &Arc<Self>, pid: Pid, reason: ExitReason) {
+        let from = self.sender();
+        let exit = Exit { from, reason };
+        let signal = Signal::Exit {
+            exit,
+            cause: Cause::Asked,
+        };
+        self.deliver(from, pid, signal);
+        if from == pid
+            && let Some(myself) = current::on(self, Process::clone)
+        {
+            // Handled before the sender goes on (law SIG-15).
+            body::drain(&myself);
+        }
+    }
+
+    /// See [`Node::is_alive`].
+    pub(crate) fn is_alive(
+        self: &Arc<Self>,
+        pid: Pid,
+    ) -> impl Future<Output = Result<bool, InfoError>> + Send + use<> {
+        let was_told = current::on(self, |process| process.owner().was_told_of_end(pid));
+        // Boxed, since it is seldom asked and large.
+        let asked = (was_told != Some(true))
+            .then(|| Box::pin(Node::from_inner(Arc::clone(self)).process_info(pid)));
+        async move {
+            match asked {
+                Some(info) => Ok(info.await?.is_some()),
+                None => Ok(false),
+            }
+        }
     }
 
     /// A reference for a monitor that no process makes.

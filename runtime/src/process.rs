@@ -25,12 +25,12 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process_ref::{ProcessRef, SendError};
 use crate::registry::{RegisterError, UnregisterError};
 use crate::signal::{Down, Notice, Signal, Watcher};
-use crate::spawn::{SpawnError, SpawnOptions};
+use crate::spawn::{Manner, SpawnError, SpawnOptions};
 use crate::timer::{Elapsed, Sleep, TimerRef};
 use cell::{Process, ProcessOutput};
 use context::Context;
 use info::ProcessInfo;
-use join::Join;
+use join::{Join, JoinFlush};
 use links::Send as LinkSend;
 use reaction::ExitMode;
 
@@ -76,7 +76,8 @@ where
     B: FnOnce(Context<M>) -> F + Send + 'static,
     F: Future<Output: ProcessOutput> + Send + 'static,
 {
-    Ok(spawn_options().link().spawn(body)?.process)
+    let spawned = current::with(|process| Manner::LINKED.spawn(&process.header().node, body));
+    Ok(spawned.ok_or(SpawnError::NotInProcess)??.process)
 }
 
 /// Spawns a process and monitors it, in one step (law SPAWN-03).
@@ -193,9 +194,9 @@ pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
     let process = current::expect("flush_exit");
     match flush(
         &process,
-        |notice| matches!(notice, Notice::Exit(exit) if exit.from == pid || planted!(FlushTakesAny)),
+        |notice| matches!(notice, Notice::Exit(exit, _) if exit.from == pid || planted!(FlushTakesAny)),
     )? {
-        Notice::Exit(exit) => Some(exit.reason),
+        Notice::Exit(exit, _) => Some(exit.reason),
         Notice::Down(_) | Notice::System(_) => None,
     }
 }
@@ -355,12 +356,12 @@ pub fn set_label(label: impl Into<String>) {
 /// A process that sends itself a fatal one ends when it next returns to the
 /// scheduler or enters an operation of the runtime that waits.
 pub fn exit(pid: Pid, reason: ExitReason) {
-    Node::current().exit(pid, reason);
+    Node::on_current(|node| node.exit(pid, reason.clone()));
 }
 
 /// Kills a process. See [`Node::kill`].
 pub fn kill(pid: Pid) {
-    Node::current().kill(pid);
+    exit(pid, ExitReason::Kill);
 }
 
 /// Gives a process a name. See [`Node::register`].
@@ -422,7 +423,7 @@ pub fn read_timer(timer: TimerRef) -> Option<Duration> {
 ///
 /// If the process does not return to the scheduler within 5 seconds.
 pub async fn is_alive(pid: Pid) -> Result<bool, InfoError> {
-    let asked = Node::current().is_alive(pid);
+    let asked = Node::on_current(|node| node.is_alive(pid));
     asked.await
 }
 
@@ -438,7 +439,23 @@ pub async fn process_info(pid: Pid) -> Result<Option<ProcessInfo>, InfoError> {
 
 /// Waits for the end of a process. See [`Node::join`].
 pub fn join(pid: Pid) -> Join {
-    Node::current().join(pid)
+    Node::on_current(|node| Join::of_pid(node, pid))
+}
+
+/// Waits for the end of a process, as [`join`] does, and takes its exit message
+/// out of the mailbox: of a process that is linked to this one, which traps
+/// exits, the reason it ended with, however long ago.
+///
+/// Where there is a link it makes no monitor: the exit message is what it waits
+/// for. If the link is taken back meanwhile, it is a join.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn join_flush(pid: Pid) -> JoinFlush {
+    let process = current::expect("join_flush");
+    JoinFlush::of_pid(&process.header().node, pid)
 }
 
 /// Waits on the current node's clock.

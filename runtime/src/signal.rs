@@ -123,7 +123,7 @@ pub struct Down {
 /// What stands in a mailbox beside the user's messages.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    Exit(Exit),
+    Exit(Exit, Cause),
     Down(Down),
     System(System),
 }

@@ -89,6 +89,12 @@ impl Manner {
         monitor: false,
         exit_mode: ExitMode::Fatal,
     };
+
+    /// As [`PLAIN`](Self::PLAIN), but linked to whoever spawns it.
+    pub(crate) const LINKED: Self = Self {
+        link: true,
+        ..Self::PLAIN
+    };
 }
 
 /// A process that was spawned.

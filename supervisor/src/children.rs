@@ -4,13 +4,15 @@
 //! so that to find, append and remove one among many is cheap, and so is to
 //! walk from any of them to the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use resurgam_runtime::Pid;
 
 use crate::child_spec::{ChildId, ChildSpec, Restart};
+use rows::Rows;
 
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -43,11 +45,6 @@ impl Scope {
             first: rank,
             ..Self::ALL
         }
-    }
-
-    /// Whether it holds one rank or none.
-    fn is_small(self) -> bool {
-        self.end.0 <= self.first.0 + 1
     }
 
     /// What of this scope stands before `rank`.
@@ -103,7 +100,7 @@ impl Child {
 /// The table of children.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Children {
-    rows: BTreeMap<Rank, Child>,
+    rows: Rows,
     // Invariant: one entry for each row.
     by_id: HashMap<ChildId, Rank, RandomState>,
     // Invariant: one entry for each row that is `Running`.
@@ -119,35 +116,30 @@ impl Children {
         self.next_rank += 1;
         let double = self.by_id.insert(spec.id().clone(), rank);
         debug_assert!(double.is_none(), "child {} is there already", spec.id());
-        self.rows.insert(
-            rank,
-            Child {
-                spec,
-                state: ChildState::Stopped,
-            },
-        );
+        let state = ChildState::Stopped;
+        self.rows.push(rank, Child { spec, state });
         rank
     }
 
     pub(crate) fn remove(&mut self, rank: Rank) {
         self.set(rank, ChildState::Stopped);
-        if let Some(child) = self.rows.remove(&rank) {
+        if let Some(child) = self.rows.remove(rank) {
             self.by_id.remove(child.spec.id());
         }
     }
 
     pub(crate) fn get(&self, rank: Rank) -> Option<&Child> {
-        self.rows.get(&rank)
+        self.rows.get(rank)
     }
 
     pub(crate) fn find(&self, id: &ChildId) -> Option<(Rank, &Child)> {
         let rank = *self.by_id.get(id)?;
-        Some((rank, self.rows.get(&rank)?))
+        Some((rank, self.rows.get(rank)?))
     }
 
     pub(crate) fn find_pid(&self, pid: Pid) -> Option<(Rank, &Child)> {
         let rank = *self.by_pid.get(&pid)?;
-        Some((rank, self.rows.get(&rank)?))
+        Some((rank, self.rows.get(rank)?))
     }
 
     /// The child runs. The start function of a temporary child is let go, as
@@ -189,36 +181,21 @@ impl Children {
 
     /// The first child of the scope in start order.
     pub(crate) fn first_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
-        if scope.is_small() {
-            return self.only_in(scope);
-        }
-        let (rank, child) = self.rows.range(scope.first..).next()?;
-        (*rank < scope.end).then_some((*rank, child))
+        self.rows.first_in(scope)
     }
 
     /// The last child of the scope in start order.
     pub(crate) fn last_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
-        if scope.is_small() {
-            return self.only_in(scope);
-        }
-        let (rank, child) = self.rows.range(..scope.end).next_back()?;
-        (*rank >= scope.first).then_some((*rank, child))
+        self.rows.last_in(scope)
     }
 
     /// Every child, oldest first.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
-        self.rows.values()
-    }
-
-    /// The child of a small scope. Most are small, and this is much cheaper
-    /// than to look for the ends of a range.
-    fn only_in(&self, scope: Scope) -> Option<(Rank, &Child)> {
-        let rank = (scope.first < scope.end).then_some(scope.first)?;
-        Some((rank, self.rows.get(&rank)?))
+        self.rows.iter()
     }
 
     fn set(&mut self, rank: Rank, state: ChildState) -> Option<&mut Child> {
-        let child = self.rows.get_mut(&rank)?;
+        let child = self.rows.get_mut(rank)?;
         let before = std::mem::replace(&mut child.state, state);
         if let ChildState::Running(pid) = before {
             self.by_pid.remove(&pid);

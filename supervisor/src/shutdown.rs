@@ -1,13 +1,16 @@
 //! How one child is stopped, and what counts as a proper end of it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use resurgam_runtime::{
-    ExitReason, Join, Pid, exit, flush_exit, is_alive, join, kill, now, process_info, self_pid,
-    timeout,
+    ExitReason, JoinFlush, Node, Pid, Sleep, exit, flush_exit, is_alive, join, join_flush, kill,
+    now, process_info, self_pid, timeout,
 };
 
 use crate::child_spec::{Restart, Shutdown};
@@ -19,40 +22,72 @@ mod tests;
 /// Stops a child of the running process and waits until it is dead. Returns
 /// the true reason of its end, and leaves no exit message of it behind.
 ///
-/// The wait is for the death itself, not for the link's exit, so a child that
-/// unlinked itself is waited for as well. The link is kept until then: if the
-/// supervisor is killed meanwhile, the child dies along with it.
-pub(crate) async fn stop_child(pid: Pid, shutdown: Shutdown) -> ExitReason {
+/// A child that unlinked itself is waited for as well. The link is kept until
+/// then: if the supervisor is killed meanwhile, the child dies along with it.
+pub(crate) async fn stop_child(pid: Pid, shutdown: Shutdown, alarm: &mut Alarm) -> ExitReason {
     // Before any signal is sent, or a child that obeys at once could be gone
     // when the wait for its reason begins.
-    let death = join(pid);
-    let reason = match shutdown {
+    let death = join_flush(pid);
+    match shutdown {
         Shutdown::BrutalKill => {
             kill(pid);
             death.await
         }
         Shutdown::Timeout(limit) => {
             exit(pid, ExitReason::Shutdown);
-            within(limit, pid, death).await
+            within(limit, pid, death, alarm).await
         }
         Shutdown::Infinity => {
             exit(pid, ExitReason::Shutdown);
             death.await
         }
-    };
-    true_reason(pid, reason)
+    }
 }
 
 /// Waits for the death of a child, and kills it when its time is up.
-async fn within(limit: Duration, pid: Pid, mut death: Join) -> ExitReason {
-    match timeout(limit, &mut death).await {
-        Ok(reason) => reason,
-        Err(_elapsed) => {
+async fn within(limit: Duration, pid: Pid, mut death: JoinFlush, alarm: &mut Alarm) -> ExitReason {
+    let Some(deadline) = now().checked_add(limit) else {
+        // As good as for ever.
+        return death.await;
+    };
+    let in_time = poll_fn(|cx| match Pin::new(&mut death).poll(cx) {
+        Poll::Ready(reason) => Poll::Ready(Some(reason)),
+        Poll::Pending => alarm.poll(deadline, cx).map(|()| None),
+    });
+    match in_time.await {
+        Some(reason) => reason,
+        None => {
             if planted!(TimeoutDoesNotKill) {
                 return ExitReason::Killed;
             }
             kill(pid);
             death.await
+        }
+    }
+}
+
+/// The timer of children that are stopped one after the other.
+///
+/// It is armed for the first one. Most obey long before their time is up, so it
+/// serves those after it too: if it rings too early for one of them, it is
+/// armed again.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Option<Sleep>);
+
+impl Alarm {
+    /// Waits until the deadline.
+    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let sleep = match &mut self.0 {
+                Some(armed) if armed.deadline() <= deadline => armed,
+                place => place.insert(Node::current().sleep_until(deadline)),
+            };
+            ready!(Pin::new(&mut *sleep).poll(cx));
+            let rang_at = sleep.deadline();
+            self.0 = None;
+            if rang_at == deadline {
+                return Poll::Ready(());
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::RestartIntensity;
 use crate::policy::{Event, Policy, Step, Strategy, is_reported};
 use crate::report::{Origin, Reports};
-use crate::shutdown::{is_dead, is_proper_end, stop_child, unnoticed_dead};
+use crate::shutdown::{Alarm, is_dead, is_proper_end, stop_child, unnoticed_dead};
 use crate::start::Started;
 
 /// Why `start_child` of a static supervisor started nothing.
@@ -225,8 +225,12 @@ impl Shell {
             let event = match step {
                 Step::Wait => return Ok(()),
                 Step::Start(rank) => self.start(rank).await,
-                // Boxed, so that who starts without stopping does not carry it.
-                Step::Stop(rank) => Box::pin(self.stop(rank)).await,
+                Step::Stop(rank) => {
+                    // Boxed, so that who starts without stopping does not carry
+                    // it; once for all that are stopped in a row.
+                    step = Box::pin(self.stop_in_row(rank)).await;
+                    continue;
+                }
                 Step::Retry(ticket) => {
                     ctx.self_ref().cast(Request::Retry(ticket));
                     return Ok(());
@@ -262,10 +266,26 @@ impl Shell {
         Ok(started)
     }
 
-    async fn stop(&self, rank: Rank) -> Event {
+    /// Stops this child, and those that the policy names after it; the step
+    /// that comes then.
+    async fn stop_in_row(&mut self, first: Rank) -> Step {
+        let (mut rank, mut alarm) = (first, Alarm::default());
+        loop {
+            let stopped = self.stop(rank, &mut alarm).await;
+            let step = self.policy.next(stopped);
+            let Step::Stop(next) = step else {
+                return step;
+            };
+            #[cfg(feature = "sim")]
+            audit::note(Deed::Takes(&step));
+            rank = next;
+        }
+    }
+
+    async fn stop(&self, rank: Rank, alarm: &mut Alarm) -> Event {
         let Child { spec, state } = self.child(rank);
         if let ChildState::Running(pid) = *state {
-            let reason = stop_child(pid, spec.get_shutdown()).await;
+            let reason = stop_child(pid, spec.get_shutdown(), alarm).await;
             if !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason) {
                 self.reports.shutdown_error(spec, pid, &reason);
             }
@@ -333,7 +353,7 @@ impl Shell {
             return Err(TerminateChildError::NotFound(id));
         };
         // One that waits for its restart is called off by this as well.
-        let _ = self.stop(rank).await;
+        let _ = self.stop(rank, &mut Alarm::default()).await;
         self.policy.children_mut().stopped(rank);
         Ok(())
     }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::future::join_all;
-use futures::poll;
+use futures::{FutureExt, poll};
 use resurgam::{
     CallError, Context, Exit, ExitReason, InfoError, Message, Node, Pid, ProcessRef, Reply,
-    SendError, ThreadContext, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, kill,
-    link, monitor, now, process_info, register, self_pid, send, sleep, spawn, spawn_link,
-    spawn_options, trap_exit, unlink, unregister, whereis, yield_now,
+    SendError, ThreadContext, demonitor, demonitor_flush, exit, flush_exit, is_alive, join,
+    join_flush, kill, link, monitor, now, process_info, register, self_pid, send, sleep, spawn,
+    spawn_link, spawn_options, trap_exit, unlink, unregister, whereis, yield_now,
 };
 
 use crate::support::{idle, run, run_on_threads, run_with_clock};
@@ -502,6 +502,22 @@ fn killed_process_is_not_alive_to_its_killer() {
     });
 }
 
+/// SIG-10: who has received the exit of a link knows the answer.
+#[test]
+fn who_was_told_of_an_end_need_not_ask() {
+    run(|mut ctx: Context<()>| async move {
+        trap_exit(true);
+        for _ in 0..2 {
+            let linked = spawn_link(|_: Context<()>| async {}).unwrap();
+            let Message::Exit(exit) = ctx.receive().await else {
+                panic!("no exit")
+            };
+            assert_eq!(exit.from, pid_of(&linked));
+            assert_eq!(is_alive(exit.from).now_or_never(), Some(Ok(false)));
+        }
+    });
+}
+
 /// SIG-10: as for any other process.
 #[test]
 fn process_that_killed_itself_is_never_told_that_it_lives() {
@@ -880,6 +896,48 @@ fn exit_of_a_link_can_be_flushed_once_the_process_is_joined() {
             assert_eq!(flush_exit(pid), Some(ExitReason::Shutdown), "round {round}");
             assert!(ctx.try_receive().is_none());
         }
+    });
+}
+
+/// LINK-08, SIG-17: whether the end is told by the link, or, where that was
+/// taken back or waited for in a combinator, by a monitor.
+#[test]
+fn end_of_a_process_is_waited_for_and_its_exit_taken_out() {
+    run(|mut ctx: Context<()>| async move {
+        trap_exit(true);
+        let me = ctx.pid();
+        let leaver = move |mut ctx: Context<ExitReason>| async move {
+            let Message::User(reason) = ctx.receive().await else {
+                unreachable!("it traps nothing")
+            };
+            exit(me, ExitReason::custom("I live"));
+            unlink(me);
+            yield_times(2).await;
+            reason
+        };
+        let reason = ExitReason::custom("bye");
+        for child in [spawn_link(obedient), spawn_link(leaver), spawn(obedient)] {
+            let child = child.unwrap();
+            let ended = join_flush(pid_of(&child));
+            child.cast(reason.clone());
+            assert_eq!(ended.await, reason);
+            let links = process_info(me).await.unwrap().unwrap().links;
+            assert!(!links.contains(&pid_of(&child)));
+        }
+        let Message::Exit(asked) = ctx.receive().await else {
+            panic!("no exit")
+        };
+        assert_eq!(asked.reason, ExitReason::custom("I live"));
+
+        let two = [spawn_link(obedient).unwrap(), spawn_link(obedient).unwrap()];
+        let ends = join_all(two.each_ref().map(|child| join_flush(pid_of(child))));
+        two.iter().for_each(|child| child.cast(reason.clone()));
+        assert_eq!(ends.await, [reason.clone(), reason]);
+
+        let dead = spawn_link(|_: Context<()>| async {}).unwrap();
+        dead.join().await;
+        assert_eq!(join_flush(pid_of(&dead)).await, ExitReason::Normal);
+        assert!(ctx.try_receive().is_none());
     });
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{Either, ready, select};
 
-use super::{Ack, GenServer, Info, InitError, ServerContext, StartError};
+use super::start::Ack;
+use super::{GenServer, Info, InitError, ServerContext, StartError};
 use crate::caught::PanicPayload;
 use crate::exit_reason::ExitReason;
 use crate::panic_hook;
-use crate::process::context::{Context, Event};
+use crate::process::context::Event;
 use crate::process::{body, current};
 use crate::signal::{Message, System};
 
@@ -57,17 +58,17 @@ fn begin<S: GenServer>(
         #[cfg(feature = "sim")]
         if crate::sim::fails_init() {
             let reason = ExitReason::custom("init fails by order of the simulation");
-            return Err(refuse(&ctx.context, &ack, InitError::Stop(reason)));
+            return Err(refuse(&ack, InitError::Stop(reason)));
         }
         if planted!(AcknowledgedEarly) {
-            ack.tell(&ctx.context, Ok(()));
+            ack.tell(Ok(()));
         }
         // A panic here ends the process, which whoever starts it sees.
         let server = match S::init(args, &mut ctx).await {
             Ok(server) => server,
-            Err(error) => return Err(refuse(&ctx.context, &ack, error)),
+            Err(error) => return Err(refuse(&ack, error)),
         };
-        ack.tell(&ctx.context, Ok(()));
+        ack.tell(Ok(()));
         Ok((server, ctx))
     }
 }
@@ -131,13 +132,13 @@ fn panicked(payload: PanicPayload) -> ExitReason {
 }
 
 /// Tells why the server does not start; the reason to end with.
-fn refuse<M: Send + 'static>(server: &Context<M>, ack: &Ack, error: InitError) -> ExitReason {
+fn refuse(ack: &Ack, error: InitError) -> ExitReason {
     let (told, reason) = match error {
         InitError::Ignore => (StartError::Ignore, ExitReason::Normal),
         InitError::Error(reason) => (StartError::Failed(reason), ExitReason::Normal),
         InitError::Stop(reason) => (StartError::Failed(reason.clone()), reason),
     };
-    ack.tell(server, Err(told));
+    ack.tell(Err(told));
     reason
 }
 

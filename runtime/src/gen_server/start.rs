@@ -1,20 +1,22 @@
 //! Starting a server: [`ServerBuilder`], [`StartError`].
 
+use std::cell::Cell;
 use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, select};
-
 use super::serve::serve;
-use super::{Ack, GenServer, ServerContext, ServerRef};
+use super::{GenServer, ServerContext, ServerRef};
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{flush_exit, try_self_pid, unlink};
+use crate::process::{current, flush_exit, try_self_pid, unlink};
 use crate::process_ref::ProcessRef;
 use crate::registry::RegisterError;
-use crate::spawn::SpawnError;
+use crate::slot::Slot;
+use crate::spawn::{SpawnError, SpawnOptions};
 use crate::timer::Elapsed;
 
 /// Why a server was not started. Its process is gone by then, and its name
@@ -131,33 +133,36 @@ impl<S: GenServer> ServerBuilder<S> {
     }
 
     async fn launch(self, bond: Bond) -> Result<ServerRef<S>, StartError> {
+        let timeout = self.timeout;
+        self.spawn(bond)?.wait(timeout).await
+    }
+
+    fn spawn(self, bond: Bond) -> Result<Birth<S::Message>, StartError> {
         let node = self.node.unwrap_or_else(Node::current);
-        let mut options = node.spawn_options();
+        let starter = node.inner().sender();
+        let mut options = SpawnOptions::new(node);
         if let Some(name) = self.name {
             options = options.name(name);
         }
         if let Some(label) = self.label {
             options = options.label(label);
         }
-        if bond == Bond::Linked {
-            options = options.link();
-        }
-        let parent = if bond == Bond::Linked {
-            try_self_pid()
-        } else {
-            None
+        let parent = match bond {
+            Bond::Linked => {
+                options = options.link();
+                try_self_pid()
+            }
+            Bond::Free => None,
         };
-        let ack = Ack::new(node.inner().sender());
-        let (args, told) = (self.args, ack.clone());
+        let word = Arc::new(Slot::new());
+        let (args, ack) = (self.args, Ack::new(Arc::clone(&word), starter));
         let spawned = options
-            .spawn(move |context| serve::<S>(ServerContext::new(context, parent), args, told))?;
-        let birth = Birth {
+            .spawn(move |context| serve::<S>(ServerContext::new(context, parent), args, ack))?;
+        Ok(Birth {
             server: spawned.process,
-            node,
             bond,
-            ack: Some(ack),
-        };
-        birth.wait(self.timeout).await
+            word: Some(word),
+        })
     }
 }
 
@@ -171,58 +176,94 @@ impl<S: GenServer> fmt::Debug for ServerBuilder<S> {
     }
 }
 
+/// What a server says of its start; `None` if it ended and said nothing.
+type Word = Option<Result<(), StartError>>;
+
+/// By what a server tells whoever starts it that it is up, or why not. Dropped
+/// before that, it tells that the server ends.
+pub(super) struct Ack {
+    /// Taken when it has told.
+    word: Cell<Option<Arc<Slot<Word>>>>,
+    starter: Pid,
+}
+
+impl Ack {
+    fn new(word: Arc<Slot<Word>>, starter: Pid) -> Self {
+        let word = Cell::new(Some(word));
+        Self { word, starter }
+    }
+
+    /// Tells, from the server.
+    pub(super) fn tell(&self, outcome: Result<(), StartError>) {
+        self.say(Some(outcome));
+    }
+
+    fn say(&self, outcome: Word) {
+        if let Some(word) = self.word.take() {
+            // Without a process there was no spawn, and nobody waits.
+            current::with(|server| {
+                let header = server.header();
+                header.node.settle(header.pid, self.starter, &word, outcome);
+            });
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        self.say(None);
+    }
+}
+
 /// A server that was spawned and is not up yet. Dropped, it takes the server
 /// along: nothing half-done stays behind.
 struct Birth<M: Send + 'static> {
     server: ProcessRef<M>,
-    node: Node,
     bond: Bond,
     /// Taken when the outcome is clear.
-    ack: Option<Ack>,
+    word: Option<Arc<Slot<Word>>>,
 }
 
 impl<M: Send + 'static> Birth<M> {
     async fn wait(mut self, timeout: Option<Duration>) -> Result<ProcessRef<M>, StartError> {
-        let outcome = match timeout {
-            None => Ok(self.outcome().await),
-            Some(limit) => {
-                let node = self.node.clone();
-                node.timeout(limit, self.outcome()).await
-            }
+        let word = match timeout {
+            None => self.word().await,
+            // Seldom, and large.
+            Some(limit) => Box::pin(self.word_within(limit)).await,
         };
-        let error = match outcome {
-            Ok(Ok(())) => {
-                self.ack = None;
-                return Ok(self.server.clone());
-            }
-            Ok(Err(error)) => error,
-            Err(Elapsed) => {
-                self.kill();
-                StartError::TimedOut
-            }
-        };
-        self.server.join().await;
-        self.ack = None;
+        if let Some(Ok(())) = word {
+            self.word = None;
+            return Ok(self.server.clone());
+        }
+        let reason = self.server.join().await;
+        self.word = None;
         if self.bond == Bond::Linked
             && let Some(pid) = self.server.pid()
         {
             // For a caller that traps exits (law PLIB-06).
             flush_exit(pid);
         }
-        Err(error)
+        match word {
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) | None => Err(StartError::Failed(reason)),
+        }
     }
 
-    /// What the server says, or the reason it ended with before it said
-    /// anything.
-    async fn outcome(&self) -> Result<(), StartError> {
-        let Some(ack) = self.ack.clone() else {
-            return Ok(());
-        };
-        let told = std::future::poll_fn(|cx| ack.slot.poll(cx));
-        match select(told, self.server.join()).await {
-            Either::Left((told, _)) => told,
-            Either::Right((reason, _)) => {
-                ack.slot.close().unwrap_or(Err(StartError::Failed(reason)))
+    async fn word(&self) -> Word {
+        match &self.word {
+            Some(word) => poll_fn(|cx| word.poll(cx)).await,
+            None => None,
+        }
+    }
+
+    /// The word of the server, which is killed if it comes too late.
+    async fn word_within(&self, limit: Duration) -> Word {
+        let node = Node::from_inner(Arc::clone(self.server.node()));
+        match node.timeout(limit, self.word()).await {
+            Ok(word) => word,
+            Err(Elapsed) => {
+                self.kill();
+                Some(Err(StartError::TimedOut))
             }
         }
     }
@@ -233,13 +274,13 @@ impl<M: Send + 'static> Birth<M> {
         if self.bond == Bond::Linked && try_self_pid().is_some() {
             unlink(pid);
         }
-        self.node.kill(pid);
+        Node::from_inner(Arc::clone(self.server.node())).kill(pid);
     }
 }
 
 impl<M: Send + 'static> Drop for Birth<M> {
     fn drop(&mut self) {
-        if self.ack.is_some() {
+        if self.word.is_some() {
             self.kill();
         }
     }

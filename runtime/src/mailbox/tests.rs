@@ -28,14 +28,14 @@ fn receive_all(mailbox: &Owned<i64>) -> Vec<i64> {
         };
         notices.push_back(Stamped {
             position,
-            value: Notice::Exit(exit),
+            value: Notice::Exit(exit, Cause::Asked),
         });
     }
     let mut all = Vec::new();
     while let Some(entry) = inbox.next(&mut notices) {
         all.push(match entry {
             Entry::Message(n) => n,
-            Entry::Notice(Notice::Exit(exit)) => -i64::from(exit.from.slot()),
+            Entry::Notice(Notice::Exit(exit, _)) => -i64::from(exit.from.slot()),
             Entry::Notice(_) => unreachable!(),
         });
     }

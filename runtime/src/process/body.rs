@@ -370,7 +370,7 @@ fn handle_exit(process: &Process, position: u64, exit: Exit, cause: Cause) {
         Reaction::Deliver(exit) => {
             owner.rare.notices.push_back(Stamped {
                 position,
-                value: Notice::Exit(exit),
+                value: Notice::Exit(exit, cause),
             });
         }
         Reaction::Die(reason) => owner.fate = Some(reason),

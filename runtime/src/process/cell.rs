@@ -40,7 +40,7 @@ use crate::pool::{self, Empty, Lazy};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
-use crate::signal::Signal;
+use crate::signal::{Cause, Notice, Signal};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -801,6 +801,9 @@ impl<M> Typed<M> {
         let Owner { received, rare, .. } = owner;
         let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
         owner.unread = !inbox.is_empty();
+        if let Some(Entry::Notice(Notice::Exit(exit, Cause::Linked))) = &entry {
+            rare.last_ended = exit.from;
+        }
         entry
     }
 

@@ -53,7 +53,7 @@ impl<M> From<Entry<M>> for Event<M> {
     fn from(entry: Entry<M>) -> Self {
         match entry {
             Entry::Message(message) => Self::Message(Message::User(message)),
-            Entry::Notice(Notice::Exit(exit)) => Self::Message(Message::Exit(exit)),
+            Entry::Notice(Notice::Exit(exit, _)) => Self::Message(Message::Exit(exit)),
             Entry::Notice(Notice::Down(down)) => Self::Message(Message::Down(down)),
             Entry::Notice(Notice::System(order)) => Self::System(order),
         }

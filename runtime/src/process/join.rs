@@ -1,19 +1,22 @@
-//! [`Join`]: waiting for the end of a process without a message.
+//! [`Join`]: waiting for the end of a process without a message; [`JoinFlush`]:
+//! with the message of its link taken out.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::exit_reason::ExitReason;
 use crate::node::NodeInner;
 use crate::pid::{MonitorRef, Pid};
+use crate::process::body;
 use crate::process::cell::Process;
 use crate::process::current;
 use crate::process::exit;
 use crate::process::owner::LateWaiter;
+use crate::process::reaction::ExitMode;
 use crate::reply::stopped;
-use crate::signal::{Signal, Watcher};
+use crate::signal::{Cause, Notice, Signal, Watcher};
 use crate::slot::Slot;
 
 /// Waits for the end of a process; the future of [`join`](crate::join),
@@ -123,6 +126,117 @@ impl Join {
             watch: Some(watch),
         };
         (join, reference)
+    }
+}
+
+/// Waits for the end of a process and takes its exit message out of the
+/// mailbox; the future of [`join_flush`](crate::join_flush).
+///
+/// # Cancel safety
+///
+/// Dropping it leaves the exit message in the mailbox.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct JoinFlush {
+    pid: Pid,
+    wait: Wait,
+}
+
+/// What says that a process has ended.
+enum Wait {
+    /// The exit message of the link to it.
+    Link(Process),
+    /// A join.
+    Join(Join),
+}
+
+/// How it stands with the exit message of a link.
+enum Look {
+    Came(ExitReason),
+    WillCome,
+    /// The two are linked no more, or a combinator with wakers of its own
+    /// waits, which the message would not wake.
+    Uncertain,
+}
+
+impl JoinFlush {
+    /// For the process that runs.
+    pub(crate) fn of_pid(node: &Arc<NodeInner>, pid: Pid) -> Self {
+        let is_told = current::on(node, |process| {
+            let owner = process.owner();
+            owner.exit_mode == ExitMode::Trapped && owner.bonds.links.is_linked(pid)
+        });
+        let linked = node.table.get(pid).filter(|_| is_told == Some(true));
+        let wait = match linked {
+            Some(process) => Wait::Link(process),
+            None => Wait::Join(Join::of_pid(node, pid)),
+        };
+        Self { pid, wait }
+    }
+
+    fn look(&self, cx: &Context<'_>) -> Look {
+        let look = |process: &Process| match take_end(process, self.pid) {
+            Some(reason) => Look::Came(reason),
+            None if current::has_waker(process.as_raw(), cx.waker())
+                && process.owner().bonds.links.is_linked(self.pid) =>
+            {
+                Look::WillCome
+            }
+            None => Look::Uncertain,
+        };
+        current::with(look).unwrap_or(Look::Uncertain)
+    }
+}
+
+/// Takes the message that tells of this end out of the mailbox, if it is there.
+fn take_end(process: &Process, pid: Pid) -> Option<ExitReason> {
+    let mut owner = process.owner();
+    if !owner.rare.is_there() {
+        return None;
+    }
+    let tells =
+        |notice: &Notice| matches!(notice, Notice::Exit(exit, Cause::Linked) if exit.from == pid);
+    // The latest first: it is the one that was waited for.
+    let notices = &mut owner.rare.notices;
+    let at = notices.iter().rposition(|notice| tells(&notice.value))?;
+    match notices.remove(at)?.value {
+        Notice::Exit(exit, _) => Some(exit.reason),
+        Notice::Down(_) | Notice::System(_) => None,
+    }
+}
+
+impl Future for JoinFlush {
+    type Output = ExitReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        if let Wait::Link(process) = &self.wait {
+            if stopped() {
+                return Poll::Pending;
+            }
+            match self.look(cx) {
+                Look::Came(reason) => return Poll::Ready(reason),
+                Look::WillCome => return Poll::Pending,
+                Look::Uncertain => self.wait = Wait::Join(Join::of(process)),
+            }
+        }
+        let Wait::Join(join) = &mut self.wait else {
+            return Poll::Pending;
+        };
+        let reason = ready!(Pin::new(join).poll(cx));
+        let message = current::with(|process| {
+            body::drain(process);
+            take_end(process, self.pid)
+        });
+        Poll::Ready(match (reason, message.flatten()) {
+            // It had ended before, and only its exit message knows why.
+            (ExitReason::NoProcess, Some(reason)) => reason,
+            (reason, _) => reason,
+        })
+    }
+}
+
+impl fmt::Debug for JoinFlush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinFlush").field(&self.pid).finish()
     }
 }
 

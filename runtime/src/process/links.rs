@@ -96,6 +96,11 @@ impl Links {
         before == Some(Link::Linked) || planted!(ExitAfterUnlink) && before.is_some()
     }
 
+    /// Whether the end of the other counts here.
+    pub(crate) fn is_linked(&self, other: Pid) -> bool {
+        self.0.get(&other) == Some(&Link::Linked)
+    }
+
     /// The processes this one is linked to.
     pub(crate) fn linked(&self) -> impl Iterator<Item = Pid> {
         self.0

@@ -62,6 +62,8 @@ pub(crate) struct Rare {
     pub(crate) monitors: Few<MonitorRef, Pid>,
     // Invariant: positions do not decrease.
     pub(crate) notices: VecDeque<Stamped<Notice>>,
+    /// The process whose end was the last one received as an exit message.
+    pub(crate) last_ended: Pid,
     /// Signals that came after the one that decided the fate.
     pub(crate) unheard: Vec<Signal>,
     /// Replies that calls to this process wait for; answered ones are swept out
@@ -102,6 +104,7 @@ impl Rare {
             numbered: 0,
             monitors: Few::None,
             notices: VecDeque::new(),
+            last_ended: Pid::OUTSIDE,
             unheard: Vec::new(),
             owed: Debts::NONE,
             sweep_at: Self::SWEEP_MIN,
@@ -180,6 +183,11 @@ impl Owner {
         self.fate.is_none()
             && (!self.rare.is_there()
                 || self.rare.notices.is_empty() && self.rare.receiver.is_none())
+    }
+
+    /// Whether the last exit message of a link told of the end of this one.
+    pub(crate) fn was_told_of_end(&self, pid: Pid) -> bool {
+        self.rare.is_there() && self.rare.last_ended == pid
     }
 
     /// Notes the replies that calls which were taken in wait for. If there are

@@ -1,5 +1,7 @@
 //! The table of children keeps its order and its indices.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::testing::{pid, spec};
 
@@ -130,6 +132,52 @@ fn churn_leaves_the_table_empty() {
         ),
         (0, 0, 0)
     );
+}
+
+/// Every sequence of eight comings and goings, each looked at by every scope.
+#[test]
+fn rows_are_a_map_in_the_order_of_the_ranks() {
+    const STEPS: u32 = 8;
+    for sequence in 0..3_u32.pow(STEPS) {
+        let (mut children, mut alive) = (Children::default(), BTreeSet::new());
+        let mut rest = sequence;
+        for step in 0..STEPS {
+            let going = alive
+                .iter()
+                .nth(step as usize % alive.len().max(1))
+                .copied();
+            match (rest % 3, going) {
+                (0, Some(rank)) => {
+                    children.remove(rank);
+                    alive.remove(&rank);
+                }
+                _ => {
+                    let id = step.to_string();
+                    alive.insert(children.append(spec(&id, Restart::Permanent)));
+                }
+            }
+            rest /= 3;
+        }
+        check_rows(&children, &alive);
+    }
+}
+
+#[track_caller]
+fn check_rows(children: &Children, alive: &BTreeSet<Rank>) {
+    assert_eq!(children.iter().count(), alive.len());
+    for (first, end) in (0..9).flat_map(|first| (first..10).map(move |end| (first, end))) {
+        let scope = Scope {
+            first: Rank(first),
+            end: Rank(end),
+        };
+        let mut within = alive.range(scope.first..scope.end).copied();
+        let found = children.first_in(scope).map(|(rank, _)| rank);
+        assert_eq!(found, within.clone().next());
+        let found = children.last_in(scope).map(|(rank, _)| rank);
+        assert_eq!(found, within.next_back());
+        let found = children.get(scope.first).is_some();
+        assert_eq!(found, alive.contains(&scope.first));
+    }
 }
 
 impl Scope {

@@ -2,12 +2,28 @@
 //! and in which the signals of each direction can arrive (in their order).
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use super::{Link, Links, Send};
 use crate::few::Few;
 use crate::pid::Pid;
 
 const B: usize = 1;
+
+// So that the search knows where it has been.
+impl PartialEq for Few<Pid, Link> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Few<Pid, Link> {}
+
+impl Hash for Few<Pid, Link> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.iter().for_each(|entry| entry.hash(state));
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Wire {
