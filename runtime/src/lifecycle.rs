@@ -64,7 +64,7 @@ impl Node {
     pub const LIFECYCLE_EVENTS: usize = 4096;
 
     /// The last lifecycle events of the node, the oldest first: at most
-    /// [`LIFECYCLE_EVENTS`](Self::LIFECYCLE_EVENTS) (laws XLIFE-01 to XLIFE-04).
+    /// [`LIFECYCLE_EVENTS`](Self::LIFECYCLE_EVENTS) (laws XLIFE-01 to XLIFE-05).
     ///
     /// Of one process, and of all processes that one spawns, they are in the
     /// order in which they happened.

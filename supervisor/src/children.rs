@@ -85,6 +85,8 @@ pub(crate) enum ChildState {
 pub(crate) struct Child {
     pub(crate) spec: ChildSpec,
     pub(crate) state: ChildState,
+    /// Who it was when it last ran.
+    pub(crate) last: Option<Pid>,
 }
 
 impl Child {
@@ -117,7 +119,14 @@ impl Children {
         let double = self.by_id.insert(spec.id().clone(), rank);
         debug_assert!(double.is_none(), "child {} is there already", spec.id());
         let state = ChildState::Stopped;
-        self.rows.push(rank, Child { spec, state });
+        self.rows.push(
+            rank,
+            Child {
+                spec,
+                state,
+                last: None,
+            },
+        );
         rank
     }
 
@@ -145,10 +154,11 @@ impl Children {
     /// The child runs. The start function of a temporary child is let go, as
     /// nobody will need it again.
     pub(crate) fn started(&mut self, rank: Rank, pid: Pid) {
-        if let Some(child) = self.set(rank, ChildState::Running(pid))
-            && child.spec.get_restart() == Restart::Temporary
-        {
-            child.spec.release_start();
+        if let Some(child) = self.set(rank, ChildState::Running(pid)) {
+            child.last = Some(pid);
+            if child.spec.get_restart() == Restart::Temporary {
+                child.spec.release_start();
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::iter;
 use foldhash::fast::RandomState;
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
-    StartError, now, trap_exit,
+    StartError, note_restart, now, trap_exit,
 };
 
 #[cfg(feature = "sim")]
@@ -265,7 +265,10 @@ impl Shell {
             }
         }
         match child.spec.start().await.map(|started| started.pid()) {
-            Ok(Some(new)) => self.adopt(child.spec, new, Origin::Supervisor),
+            Ok(Some(new)) => {
+                note_restart(pid, new);
+                self.adopt(child.spec, new, Origin::Supervisor);
+            }
             // It said `ignore`, so there is nothing left to look after.
             Ok(None) => {}
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use resurgam_runtime::{ExitReason, Name, Pid, StartError};
+use resurgam_runtime::{ExitReason, Name, Pid, StartError, note_giving_up};
 use tracing::{debug, error, info, warn};
 
 use crate::child_spec::ChildSpec;
@@ -71,6 +71,7 @@ impl Reports {
 
     /// The supervisor gives up; `spec` is the child that was the last straw.
     pub(crate) fn gave_up(&self, spec: &ChildSpec) {
+        note_giving_up();
         self.trouble(
             Context::Shutdown,
             &"reached_max_restart_intensity",

@@ -2,7 +2,7 @@
 
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
-    StartError, now, trap_exit,
+    StartError, note_restart, now, trap_exit,
 };
 
 #[cfg(feature = "sim")]
@@ -245,7 +245,12 @@ impl Shell {
     async fn start(&self, rank: Rank) -> Event {
         match self.start_as(rank, Origin::Supervisor).await {
             Ok(started) => match started.pid() {
-                Some(pid) => Event::Started(rank, pid),
+                Some(pid) => {
+                    if let Some(old) = self.child(rank).last {
+                        note_restart(old, pid);
+                    }
+                    Event::Started(rank, pid)
+                }
                 None => Event::Ignored(rank),
             },
             Err(error) => {
@@ -283,7 +288,7 @@ impl Shell {
     }
 
     async fn stop(&self, rank: Rank, alarm: &mut Alarm) -> Event {
-        let Child { spec, state } = self.child(rank);
+        let Child { spec, state, .. } = self.child(rank);
         if let ChildState::Running(pid) = *state {
             let reason = stop_child(pid, spec.get_shutdown(), alarm).await;
             if !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason) {

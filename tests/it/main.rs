@@ -6,6 +6,7 @@ mod exit;
 mod faults;
 mod gen_server;
 mod info;
+mod lifecycle;
 mod link;
 mod monitor;
 mod registry;

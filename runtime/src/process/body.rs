@@ -153,6 +153,17 @@ pub(crate) fn drain(process: &Process) {
     if process.core().has_come() {
         let signals = process.take();
         heed(process, signals);
+        look_again(process);
+    }
+}
+
+/// Gives the body one more turn if it waits for an exit message outside a
+/// receive: it may have looked before the signal came that was just handled.
+fn look_again(process: &Process) {
+    let mut owner = process.owner();
+    if owner.rare.is_there() && std::mem::take(&mut owner.rare.awaits_end) {
+        // The process is running, so this only marks it as woken.
+        let _ = process.core().notify();
     }
 }
 

@@ -214,7 +214,10 @@ impl Future for JoinFlush {
             }
             match self.look(cx) {
                 Look::Came(reason) => return Poll::Ready(reason),
-                Look::WillCome => return Poll::Pending,
+                Look::WillCome => {
+                    current::with(|process| process.owner().rare.awaits_end = true);
+                    return Poll::Pending;
+                }
                 Look::Uncertain => self.wait = Wait::Join(Join::of(process)),
             }
         }

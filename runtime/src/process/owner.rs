@@ -64,6 +64,8 @@ pub(crate) struct Rare {
     pub(crate) notices: VecDeque<Stamped<Notice>>,
     /// The process whose end was the last one received as an exit message.
     pub(crate) last_ended: Pid,
+    /// Whether the body waits for an exit message outside a receive.
+    pub(crate) awaits_end: bool,
     /// Signals that came after the one that decided the fate.
     pub(crate) unheard: Vec<Signal>,
     /// Replies that calls to this process wait for; answered ones are swept out
@@ -105,6 +107,7 @@ impl Rare {
             monitors: Few::None,
             notices: VecDeque::new(),
             last_ended: Pid::OUTSIDE,
+            awaits_end: false,
             unheard: Vec::new(),
             owed: Debts::NONE,
             sweep_at: Self::SWEEP_MIN,
