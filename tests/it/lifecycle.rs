@@ -8,7 +8,7 @@ use resurgam::{
 };
 
 use crate::signals::{next_down, obedient, pid_of};
-use crate::support::{run, run_with_clock};
+use crate::support::{run, run_on_threads, run_with_clock};
 
 /// What happened to these processes, by them, or with them, in its order.
 fn of(node: &Node, processes: &[Pid]) -> Vec<Lifecycle> {
@@ -144,7 +144,7 @@ fn idle(id: &'static str) -> ChildSpec {
 
 #[test]
 fn a_supervisor_notes_whom_it_restarts_and_that_it_gives_up() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let supervisor = Supervisor::builder(Strategy::OneForAll)
             .max_restarts(1)
             .children(["first", "second"].map(idle));
@@ -180,7 +180,7 @@ fn a_supervisor_notes_whom_it_restarts_and_that_it_gives_up() {
 
 #[test]
 fn a_dynamic_supervisor_notes_whom_it_restarts_and_that_it_gives_up() {
-    run(|ctx: Context<()>| async move {
+    run_on_threads(|ctx: Context<()>| async move {
         let supervisor = DynamicSupervisor::builder().max_restarts(1).start().await;
         let supervisor = supervisor.unwrap();
         let who = supervisor.pid().unwrap();
