@@ -166,8 +166,8 @@ impl<T> Deref for Guard<'_, T> {
     fn deref(&self) -> &T {
         #[cfg(resurgam_loom)]
         return &self.value;
-        // SAFETY: the guard has the lock, so nobody else reaches the value.
         #[cfg(not(resurgam_loom))]
+        // SAFETY: the guard has the lock, so nobody else reaches the value.
         unsafe {
             &*self.lock.value.get()
         }
@@ -179,8 +179,8 @@ impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         #[cfg(resurgam_loom)]
         return &mut self.value;
-        // SAFETY: as above.
         #[cfg(not(resurgam_loom))]
+        // SAFETY: as above.
         unsafe {
             &mut *self.lock.value.get()
         }
