@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 
 use crate::answer::{Incurred, Owed};
-use crate::pool::{Empty, Lazy};
+use crate::pool::{Empty, Lazy, Queue};
 use crate::process::owner::LateWaiter;
 use crate::signal::{Notice, Signal};
 use crate::sync::{Guard, Lock, UnsafeCell};
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     // Invariant: counts every message ever pushed.
     pub(crate) pushed: u64,
     // Invariant: stamps do not decrease and are at most `pushed`.
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Queue<Stamped<Signal>>,
     /// Replies that calls in the queue wait for.
     pub(crate) owed: Incurred,
     /// Those who wait for the end of a process whose mailbox is closed: they
@@ -131,7 +131,7 @@ impl Core {
             RunState::Scheduled as u32,
             Shared {
                 pushed: 0,
-                signals: Vec::new(),
+                signals: Queue::EMPTY,
                 owed: Incurred::default(),
                 late: Lazy::default(),
             },
@@ -151,7 +151,7 @@ impl Core {
             return Err(signal);
         }
         let position = locked.0.pushed;
-        locked.0.signals.push(Stamped {
+        locked.0.signals.push_back(Stamped {
             position,
             value: signal,
         });

@@ -1,83 +1,113 @@
-//! The pool: memory of processes and answers that ended, kept by the thread
-//! that freed it for the next ones.
+//! The pool: memory of what comes and goes by the million, in a few sizes:
+//! cells, answers, signals.
 //!
-//! Both come and go by the million, and in a few sizes. A block of them costs
-//! a few instructions here, against some tens of nanoseconds in an allocator
-//! (docs/decisions/0009). What a thread keeps is bounded, and given back when
-//! the thread ends.
+//! A block costs a few instructions here, against some tens of nanoseconds in
+//! an allocator, and more where one thread allocates what another frees
+//! (docs/decisions/0009). A thread keeps the blocks that it freed for the next
+//! ones; what is too much goes to the [`depot`], where all threads get theirs.
 #![allow(unsafe_code)]
 
+mod depot;
+mod queue;
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::RefCell;
+use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Sizes are rounded up to this.
-const STEP: usize = 32;
-/// How many sizes there are.
-const SIZES: usize = 48;
-/// The largest alignment that is served.
-const ALIGN: usize = 16;
-/// How many bytes of each size a thread keeps.
-const KEEP: usize = 1 << 20;
+use depot::{Blocks, Size};
+pub(crate) use queue::Queue;
 
-/// Whether blocks are kept at all: not where a tool follows each of them.
-const KEEPS: bool = !cfg!(any(resurgam_loom, resurgam_tsan, resurgam_no_pool));
+/// How many bytes of each size a thread keeps at most.
+const KEEP: usize = 1 << 18;
+
+/// Whether there is a pool at all: not where a tool follows each block.
+const POOLS: bool = !cfg!(any(resurgam_loom, resurgam_tsan, resurgam_no_pool));
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool([const { Vec::new() }; SIZES])) };
+    // Invariant: borrowed within `Shelf::pop` and `Shelf::push` only, which call
+    // nothing that comes back here.
+    static POOL: UnsafeCell<Pool> =
+        const { UnsafeCell::new(Pool([const { Shelf::EMPTY }; Size::COUNT])) };
 }
 
-/// Free blocks, by size.
-struct Pool([Vec<NonNull<u8>>; SIZES]);
+/// What a thread keeps.
+struct Pool([Shelf; Size::COUNT]);
+
+/// Free blocks of one size. There are two rows of them, so that a thread that
+/// goes to and fro at the end of one need not go to the depot each time.
+struct Shelf {
+    front: Blocks,
+    back: Blocks,
+}
+
+impl Shelf {
+    const EMPTY: Self = Self {
+        front: Blocks::NONE,
+        back: Blocks::NONE,
+    };
+
+    #[inline]
+    fn pop(&mut self, size: Size) -> NonNull<u8> {
+        match self.front.pop() {
+            Some(block) => block,
+            None => self.fetch(size),
+        }
+    }
+
+    #[cold]
+    fn fetch(&mut self, size: Size) -> NonNull<u8> {
+        std::mem::swap(&mut self.front, &mut self.back);
+        if self.front.len() == 0 {
+            self.front = depot::take(size);
+        }
+        self.front.pop().expect("the depot gives at least one")
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Blocks::push`].
+    #[inline]
+    unsafe fn push(&mut self, block: NonNull<u8>, size: Size) {
+        if self.front.len() >= KEEP / 2 / size.bytes() {
+            self.put_away(size);
+        }
+        // SAFETY: the caller's.
+        unsafe { self.front.push(block) }
+    }
+
+    #[cold]
+    fn put_away(&mut self, size: Size) {
+        std::mem::swap(&mut self.front, &mut self.back);
+        depot::give(size, self.front.take());
+    }
+}
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for (size, blocks) in self.0.iter_mut().enumerate() {
-            for block in blocks.drain(..) {
-                // SAFETY: the block was allocated with this layout.
-                unsafe { dealloc(block.as_ptr(), block_layout(size)) }
-            }
+        for (index, shelf) in self.0.iter_mut().enumerate() {
+            depot::give(Size::at(index), shelf.front.take());
+            depot::give(Size::at(index), shelf.back.take());
         }
     }
-}
-
-/// Which of the sizes serves a layout, if one does.
-#[inline]
-const fn size_of_layout(layout: Layout) -> Option<usize> {
-    let size = layout.size().div_ceil(STEP);
-    if KEEPS && layout.align() <= ALIGN && size > 0 && size <= SIZES {
-        Some(size - 1)
-    } else {
-        None
-    }
-}
-
-#[inline]
-fn block_layout(size: usize) -> Layout {
-    let layout = Layout::from_size_align((size + 1) * STEP, ALIGN);
-    layout.expect("the sizes of the pool are small")
 }
 
 /// Memory for a layout, which must not be empty.
 #[inline]
 pub(crate) fn allocate(layout: Layout) -> NonNull<u8> {
-    let Some(size) = size_of_layout(layout) else {
-        return fresh(layout);
+    let Some(size) = Size::of(layout).filter(|_| POOLS) else {
+        return allocate_apart(layout);
     };
-    let kept = POOL.try_with(|pool| pool.borrow_mut().0[size].pop());
-    match kept {
-        Ok(Some(block)) => block,
-        Ok(None) | Err(_) => fresh(block_layout(size)),
-    }
-}
-
-#[cold]
-fn fresh(layout: Layout) -> NonNull<u8> {
-    assert_ne!(layout.size(), 0, "an empty block");
-    // SAFETY: the size is not zero.
-    let block = unsafe { alloc(layout) };
-    NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
+    // SAFETY: as the invariant says.
+    let kept = POOL.try_with(|pool| unsafe { &mut *pool.get() }.0[size.index()].pop(size));
+    // The thread is ending and keeps nothing any more.
+    kept.unwrap_or_else(|_| {
+        let mut blocks = depot::take(size);
+        let block = blocks.pop().expect("the depot gives at least one");
+        depot::give(size, blocks);
+        block
+    })
 }
 
 /// Gives memory back.
@@ -87,22 +117,26 @@ fn fresh(layout: Layout) -> NonNull<u8> {
 /// It came from [`allocate`] with the same layout, and nobody uses it any more.
 #[inline]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
-    let Some(size) = size_of_layout(layout) else {
-        // SAFETY: the caller's; such a layout is allocated as it is.
+    let Some(size) = Size::of(layout).filter(|_| POOLS) else {
+        // SAFETY: the caller's; such a layout was allocated as it is.
         return unsafe { dealloc(block.as_ptr(), layout) };
     };
-    let kept = POOL.try_with(|pool| {
-        let blocks = &mut pool.borrow_mut().0[size];
-        let room = blocks.len() < KEEP / ((size + 1) * STEP);
-        if room {
-            blocks.push(block);
-        }
-        room
-    });
-    if kept != Ok(true) {
-        // SAFETY: the caller's; the block was allocated with this layout.
-        unsafe { dealloc(block.as_ptr(), block_layout(size)) }
+    // SAFETY: as the invariant says; the block came from the depot.
+    let kept = POOL.try_with(|pool| unsafe { (*pool.get()).0[size.index()].push(block, size) });
+    if kept.is_err() {
+        let mut blocks = Blocks::NONE;
+        // SAFETY: as above.
+        unsafe { blocks.push(block) }
+        depot::give(size, blocks);
     }
+}
+
+#[cold]
+fn allocate_apart(layout: Layout) -> NonNull<u8> {
+    assert_ne!(layout.size(), 0, "an empty block");
+    // SAFETY: the size is not zero.
+    let block = unsafe { alloc(layout) };
+    NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
 /// A box whose memory is of the pool.
@@ -114,11 +148,25 @@ unsafe impl<T: Send> Send for PoolBox<T> {}
 unsafe impl<T: Sync> Sync for PoolBox<T> {}
 
 impl<T> PoolBox<T> {
+    #[inline]
     pub(crate) fn new(value: T) -> Self {
         let place = allocate(Layout::new::<T>()).cast::<T>();
         // SAFETY: the place has the layout and is nobody else's.
         unsafe { place.write(value) };
         Self(place)
+    }
+
+    /// The value, out of its box.
+    #[inline]
+    pub(crate) fn into_inner(self) -> T {
+        let place = ManuallyDrop::new(self).0;
+        // SAFETY: the value is there, and is moved out; nobody uses the place
+        // after this.
+        unsafe {
+            let value = place.read();
+            free(place.cast(), Layout::new::<T>());
+            value
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::iter;
 
 use crate::answer::Owed;
 use crate::mailbox::{Attention, Entry, Mailbox, Stamped, Wake, next_entry};
+use crate::pool::Queue;
 use crate::signal::{Notice, Signal};
 
 /// A mailbox and its owner's inbox, as a cell has them.
@@ -20,7 +21,7 @@ pub(crate) struct Inbox<M> {
 pub(crate) struct Remains<M> {
     pub(crate) messages: VecDeque<M>,
     #[cfg_attr(not(resurgam_loom), expect(dead_code, reason = "for the models"))]
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Queue<Stamped<Signal>>,
     pub(crate) owed: Vec<Owed>,
 }
 
@@ -71,7 +72,11 @@ impl<M> Owned<M> {
     }
 
     /// Moves all that has come into the inbox; the signals.
-    pub(crate) fn take(&self, inbox: &mut Inbox<M>, owed: &mut Vec<Owed>) -> Vec<Stamped<Signal>> {
+    pub(crate) fn take(
+        &self,
+        inbox: &mut Inbox<M>,
+        owed: &mut Vec<Owed>,
+    ) -> Queue<Stamped<Signal>> {
         let mut locked = self.0.core.lock();
         self.0.take(&mut locked, &mut inbox.messages);
         let shared = locked.shared();

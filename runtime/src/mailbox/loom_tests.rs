@@ -239,7 +239,7 @@ fn loom_a_signal_to_a_dying_process_is_somewhere() {
             Ok(_) => 0,
             Err(_) => 1,
         });
-        let left = world.mailbox.close().signals.len();
+        let left = world.mailbox.close().signals.count();
         assert_eq!(left + sender.join().unwrap(), 1);
     });
 }

@@ -10,6 +10,7 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
+use crate::pool::Queue;
 use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
@@ -168,7 +169,7 @@ fn look_again(process: &Process) {
 }
 
 /// Handles signals that were taken.
-fn heed(process: &Process, signals: Vec<Stamped<Signal>>) {
+fn heed(process: &Process, signals: Queue<Stamped<Signal>>) {
     for signal in signals {
         handle(process, signal);
     }

@@ -36,7 +36,7 @@ use crate::name::Name;
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::pid::Pid;
-use crate::pool::{self, Empty, Lazy};
+use crate::pool::{self, Empty, Lazy, Queue};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
@@ -173,7 +173,7 @@ struct VTable {
 
 /// What else than messages was left in a mailbox when it was closed.
 pub(crate) struct Remains {
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Queue<Stamped<Signal>>,
     pub(crate) owed: Incurred,
 }
 
@@ -315,7 +315,7 @@ pub(crate) struct Typed<M> {
 /// A turn of a process.
 pub(crate) struct Turn<'a> {
     /// The signals that have come.
-    pub(crate) signals: Vec<Stamped<Signal>>,
+    pub(crate) signals: Queue<Stamped<Signal>>,
     // Invariant: this thread has its turn.
     process: &'a Process,
     _entered: current::Entered<'a>,
@@ -595,7 +595,7 @@ impl Process {
 
     /// Takes what has come; the signals.
     #[inline]
-    pub(crate) fn take(&self) -> Vec<Stamped<Signal>> {
+    pub(crate) fn take(&self) -> Queue<Stamped<Signal>> {
         assert!(current::is(self), "only the process itself may take");
         // SAFETY: this thread has the turn.
         unsafe { self.take_in(self.core().lock()) }
@@ -605,7 +605,7 @@ impl Process {
     ///
     /// This thread has the turn.
     #[inline(always)]
-    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Vec<Stamped<Signal>> {
+    unsafe fn take_in(&self, mut locked: Locked<'_>) -> Queue<Stamped<Signal>> {
         let mut owner = self.header().owner.0.borrow_mut();
         owner.unseen = true;
         if locked.has_mail() {
@@ -625,7 +625,7 @@ impl Process {
         let signals = if locked.has_signals() {
             std::mem::take(&mut locked.shared().signals)
         } else {
-            Vec::new()
+            Queue::EMPTY
         };
         locked.nothing_new();
         signals

@@ -72,7 +72,7 @@ impl Estate {
         drop_unread(process);
         let mut owner = process.owner();
         if !remains.signals.is_empty() {
-            let unheard = remains.signals.into_iter().map(|signal| signal.value);
+            let unheard = remains.signals.map(|signal| signal.value);
             owner.rare.unheard.extend(unheard);
         }
         let mut unread = remains.owed;
