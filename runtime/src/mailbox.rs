@@ -235,8 +235,15 @@ impl Core {
         // Nothing has come, as a rule.
         let quiet = self.0.flags() & ATTENTIVE | RUNNING;
         if self.0.exchange(quiet, idle) {
-            return Wake::Already;
+            Wake::Already
+        } else {
+            self.end_turn_closely(attention)
         }
+    }
+
+    /// As [`end_turn`](Self::end_turn), whatever has come.
+    #[inline(never)]
+    fn end_turn_closely(&self, attention: Attention) -> Wake {
         let mut locked = self.lock();
         let flags = &mut locked.0.flags;
         let unheard = match attention {

@@ -46,6 +46,7 @@ fn note(place: Option<String>) {
 }
 
 /// Where this thread's last panic in a process was.
+#[inline(never)]
 pub(crate) fn take_place() -> Option<String> {
     if !NOTED.replace(false) {
         return None;
@@ -55,8 +56,11 @@ pub(crate) fn take_place() -> Option<String> {
 
 /// Forgets the place of a panic that somebody caught: the next one may be a
 /// resumed one, which has none.
+#[inline]
 pub(crate) fn forget_place() {
-    drop(take_place());
+    if NOTED.get() {
+        drop(take_place());
+    }
 }
 
 /// What a panic said.

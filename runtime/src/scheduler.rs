@@ -81,6 +81,26 @@ impl Scheduler {
     /// Puts a process that was woken into a run queue.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
+        if let Err(task) = self.run_next(task) {
+            self.queue(task);
+        }
+    }
+
+    /// Makes a process the next to run on this thread, if nothing is in its
+    /// way.
+    #[inline]
+    fn run_next(&self, task: Task) -> Result<(), Task> {
+        local::with(|local| match local {
+            Some(local) if local.is_of(self) && local.streak.get() < Self::STREAK => {
+                self.hosts[local.index].next.fill(task)
+            }
+            _ => Err(task),
+        })
+    }
+
+    /// As [`schedule`](Self::schedule), whatever is in the way.
+    #[inline(never)]
+    fn queue(&self, task: Task) {
         match self.schedule_here(task) {
             Ok(Placed::Next) => {}
             Ok(Placed::Queued) => self.wake_one(),
@@ -102,13 +122,12 @@ impl Scheduler {
     }
 
     /// Places a process with the host of this thread, if it is one of ours.
-    #[inline]
     fn schedule_here(&self, task: Task) -> Result<Placed, Task> {
         local::with(|local| {
             let Some(local) = local.filter(|local| local.is_of(self)) else {
                 return Err(task);
             };
-            if local.streak.get() >= Self::STREAK && !local.queue.is_empty() {
+            if local.streak.get() >= Self::STREAK {
                 local.queue.push(task);
                 return Ok(Placed::Queued);
             }
@@ -149,7 +168,10 @@ impl Scheduler {
     #[inline]
     fn find_local(&self, local: &Local) -> Option<Task> {
         if let Some(task) = self.hosts[local.index].next.take() {
-            local.streak.set(local.streak.get() + 1);
+            // It counts while somebody waits in the queue.
+            let streak = local.streak.get() + 1;
+            let counts = streak < Self::STREAK || !local.queue.is_empty();
+            local.streak.set(if counts { streak } else { 0 });
             return Some(task);
         }
         local.streak.set(0);

@@ -174,7 +174,7 @@ impl SpawnOptions {
         if self.node.inner().world.is_some() {
             return Err(SpawnError::Thread(std::io::ErrorKind::Unsupported));
         }
-        let (bell, rung) = thread::bell();
+        let (bell, rung) = thread::Bell::new();
         let call = {
             let rung = rung.clone();
             move |ctx: Context<M>| async move { body(ThreadContext::new(ctx, rung)) }

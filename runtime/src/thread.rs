@@ -23,9 +23,22 @@ use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::signal::Message;
 
-/// A bell and the place to wait for it.
-pub(crate) fn bell() -> (Sender<()>, Receiver<()>) {
-    crossbeam_channel::bounded(1)
+/// Wakes the thread of a process.
+pub(crate) struct Bell(Sender<()>);
+
+impl Bell {
+    /// A bell and the place to wait for it.
+    pub(crate) fn new() -> (Self, Receiver<()>) {
+        let (bell, rung) = crossbeam_channel::bounded(1);
+        (Self(bell), rung)
+    }
+
+    // Not where messages are sent: to a thread is the rare case.
+    #[inline(never)]
+    pub(crate) fn ring(&self) {
+        // Full means that it has been rung.
+        let _ = self.0.try_send(());
+    }
 }
 
 /// Gives a process a thread.
@@ -172,7 +185,7 @@ impl<M: Send + 'static> ThreadContext<M> {
 impl Waiting {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         let process = current::expect("ThreadContext");
-        let waker = Waker::from(Arc::new(Bell(process.clone())));
+        let waker = Waker::from(Arc::new(Alert(process.clone())));
         let mut cx = TaskContext::from_waker(&waker);
         let mut future = pin!(future);
         if body::checkpoint(&process) == Checkpoint::Stop {
@@ -207,9 +220,9 @@ fn unwind() -> ! {
 struct Ended;
 
 /// Wakes a process that waits inside `block_on`.
-struct Bell(Process);
+struct Alert(Process);
 
-impl Wake for Bell {
+impl Wake for Alert {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

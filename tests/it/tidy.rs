@@ -13,11 +13,12 @@ const PURE: [&str; 4] = [
 ];
 
 /// The files that may hold `unsafe` (docs/decisions).
-const UNSAFE: [&str; 11] = [
+const UNSAFE: [&str; 12] = [
     "runtime/src/answer.rs",
     "runtime/src/answer/debts.rs",
     "runtime/src/mailbox.rs",
     "runtime/src/pool.rs",
+    "runtime/src/pool/depot.rs",
     "runtime/src/process/cell.rs",
     "runtime/src/process/current.rs",
     "runtime/src/scheduler/local.rs",

@@ -149,7 +149,7 @@ fn loom_a_signal_is_seen_by_its_flag_or_at_the_end_of_the_turn() {
                 world.queued.fetch_sub(1, Ordering::SeqCst);
                 world.mailbox.begin_turn();
                 if world.mailbox.is_signalled() {
-                    seen += world.mailbox.take(&mut inbox, &mut Vec::new()).len();
+                    seen += world.mailbox.take(&mut inbox, &mut Vec::new()).count();
                 }
                 let wake = world.mailbox.end_turn(Attention::Messages);
                 world.schedule(wake);
@@ -160,7 +160,7 @@ fn loom_a_signal_is_seen_by_its_flag_or_at_the_end_of_the_turn() {
             world.queued.fetch_sub(1, Ordering::SeqCst);
             world.mailbox.begin_turn();
             assert!(world.mailbox.is_signalled());
-            seen += world.mailbox.take(&mut inbox, &mut Vec::new()).len();
+            seen += world.mailbox.take(&mut inbox, &mut Vec::new()).count();
             let wake = world.mailbox.end_turn(Attention::Messages);
             world.schedule(wake);
         }

@@ -91,8 +91,7 @@ impl NodeInner {
         match &process.header().seat {
             Seat::Host => self.scheduler.schedule(process),
             Seat::Thread(bell) => {
-                // Full means that the bell has been rung.
-                let _ = bell.try_send(());
+                bell.ring();
                 // Its thread has the count of its life all the time.
                 process.rest();
             }

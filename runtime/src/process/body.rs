@@ -32,11 +32,14 @@ pub(crate) enum Checkpoint {
 /// back if the answer says so.
 #[inline]
 pub(crate) fn turn(process: &Process) -> Turned {
-    let Some(mut turn) = process.begin_turn() else {
+    let Some((turn, signals)) = process.begin_turn() else {
         return Turned::OVER;
     };
-    if !turn.signals.is_empty() {
-        heed(process, std::mem::take(&mut turn.signals));
+    if signals.is_empty() {
+        // Nothing is to be dropped, which is said here to save the look.
+        std::mem::forget(signals);
+    } else {
+        heed(process, signals);
     }
     if let Some(reason) = refresh(turn.owner(), process) {
         exit::end(process, Death::Ordered(reason));
@@ -53,6 +56,7 @@ pub(crate) fn turn(process: &Process) -> Turned {
 
 /// What is to be done after a turn in which more has happened than that the
 /// body went on and waits.
+#[inline(never)]
 fn after_unrest(process: &Process, polled: BodyPoll, rest: &Rest) -> Turned {
     let (fate, unanswered) = unrest(process);
     if let Some(death) = outcome(process, polled, fate) {
@@ -88,7 +92,7 @@ impl Turned {
     };
 
     /// Gives the process back, which waits.
-    #[inline]
+    #[inline(always)]
     fn waits(process: &Process, rest: &Rest) -> Self {
         let after = match end_turn(process, rest) {
             Wake::Schedule => After::Again,
@@ -103,11 +107,10 @@ impl Turned {
 
 /// Gives the process back, or asks for another turn. Mail that came into the
 /// inbox behind the back of a waiting receive counts as a wake-up.
-#[inline]
+#[inline(always)]
 fn end_turn(process: &Process, rest: &Rest) -> Wake {
     if rest.unseen && rest.attention == Attention::Messages {
-        // The process is running, so this only marks it as woken.
-        let _ = process.core().notify();
+        mark_as_woken(process);
     }
     if rest.swollen {
         process.trim();
@@ -129,8 +132,8 @@ pub(crate) fn pause(process: &Process, wait: impl FnOnce()) -> Checkpoint {
         wait();
     }
     let turn = process.begin_turn();
-    let turn = turn.expect("only its own thread gives it turns");
-    heed(process, turn.signals);
+    let (_turn, signals) = turn.expect("only its own thread gives it turns");
+    heed(process, signals);
     match refresh(process.owner(), process) {
         Some(_) => Checkpoint::Stop,
         None => Checkpoint::GoOn,
@@ -163,9 +166,15 @@ pub(crate) fn drain(process: &Process) {
 fn look_again(process: &Process) {
     let mut owner = process.owner();
     if owner.rare.is_there() && std::mem::take(&mut owner.rare.awaits_end) {
-        // The process is running, so this only marks it as woken.
-        let _ = process.core().notify();
+        mark_as_woken(process);
     }
+}
+
+/// Sees to it that a process that has its turn gets another one.
+#[cold]
+fn mark_as_woken(process: &Process) {
+    // It is running, so nobody need put it into a queue.
+    let _ = process.core().notify();
 }
 
 /// Handles signals that were taken.

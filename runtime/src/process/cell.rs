@@ -43,6 +43,7 @@ use crate::process::owner::{LateWaiter, Owner};
 use crate::signal::{Cause, Notice, Signal};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::thread::Bell;
 
 /// What every cell begins with, and the models' tokens too.
 #[repr(C)]
@@ -100,7 +101,7 @@ pub(crate) enum Seat {
     /// On the run queues of the node's hosts.
     Host,
     /// On a thread of its own, which waits at this bell.
-    Thread(Box<crossbeam_channel::Sender<()>>),
+    Thread(Box<Bell>),
 }
 
 /// Something that is touched only by the thread that has the process's turn.
@@ -314,8 +315,6 @@ pub(crate) struct Typed<M> {
 
 /// A turn of a process.
 pub(crate) struct Turn<'a> {
-    /// The signals that have come.
-    pub(crate) signals: Queue<Stamped<Signal>>,
     // Invariant: this thread has its turn.
     process: &'a Process,
     _entered: current::Entered<'a>,
@@ -578,18 +577,19 @@ impl Process {
     }
 
     /// Begins a turn: the process is the current one until the guard is
-    /// dropped, and what has come is taken. `None` if the process was seized,
-    /// and nothing is to be done with it any more.
+    /// dropped, and what has come is taken, with the signals. `None` if the
+    /// process was seized, and nothing is to be done with it any more.
     #[inline]
-    pub(crate) fn begin_turn(&self) -> Option<Turn<'_>> {
+    pub(crate) fn begin_turn(&self) -> Option<(Turn<'_>, Queue<Stamped<Signal>>)> {
         let locked = self.core().begin_turn()?;
         // SAFETY: the turn was begun here.
         unsafe {
-            Some(Turn {
-                signals: self.take_in(locked),
+            let signals = self.take_in(locked);
+            let turn = Turn {
                 process: self,
                 _entered: current::enter(self),
-            })
+            };
+            Some((turn, signals))
         }
     }
 
@@ -618,8 +618,8 @@ impl Process {
             if !answered.is_empty() {
                 drop((locked, owner));
                 drop(answered);
-                // SAFETY: the caller's; what was taken is not there twice.
-                return unsafe { self.take_in(self.core().lock()) };
+                // SAFETY: the caller's.
+                return unsafe { self.take_more() };
             }
         }
         let signals = if locked.has_signals() {
@@ -629,6 +629,18 @@ impl Process {
         };
         locked.nothing_new();
         signals
+    }
+
+    /// As [`take_in`](Self::take_in), after messages were taken and before
+    /// signals were.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[cold]
+    unsafe fn take_more(&self) -> Queue<Stamped<Signal>> {
+        // SAFETY: the caller's; what was taken is not there twice.
+        unsafe { self.take_in(self.core().lock()) }
     }
 
     /// Gives large empty buffers back. For an owner that goes idle.

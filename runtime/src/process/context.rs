@@ -339,14 +339,21 @@ impl<M: Send + 'static> Future for Receive<'_, M> {
         match self.context.next() {
             Next::Message(message) => {
                 self.state = ReceiveState::Fresh;
-                return Poll::Ready(Message::User(message));
+                Poll::Ready(Message::User(message))
             }
             Next::Nothing if !self.context.is_foreign(cx.waker()) => {
                 self.state = ReceiveState::Waiting;
-                return Poll::Pending;
+                Poll::Pending
             }
-            Next::Nothing | Next::Unclear => {}
+            Next::Nothing | Next::Unclear => self.poll_closely(cx),
         }
+    }
+}
+
+impl<M: Send + 'static> Receive<'_, M> {
+    /// As `poll`, whatever has come.
+    #[inline(never)]
+    fn poll_closely(&mut self, cx: &mut TaskContext<'_>) -> Poll<Message<M>> {
         match self.context.poll_event(cx) {
             Poll::Ready(Event::Message(message)) => {
                 if !self.context.is_foreign(cx.waker()) {

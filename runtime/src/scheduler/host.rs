@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::task::coop::has_budget_remaining;
+
 use crate::caught::drop_caught;
 use crate::node::NodeInner;
 use crate::process::body::{self, After};
@@ -96,6 +98,8 @@ enum Turn {
 impl Host {
     /// How many operations they may do at most between two looks at the clock.
     const WORK: u32 = 256;
+    /// After how many turns Tokio is asked whether its budget is spent.
+    const COOP_INTERVAL: u32 = 8;
     /// How many operations a turn of a process counts for by itself.
     const TURN: u32 = 3;
 
@@ -141,7 +145,7 @@ impl Host {
                 }
                 // A turn costs more than an operation.
                 work += Self::TURN + turned.work;
-                if !tokio::task::coop::has_budget_remaining() {
+                if self.tick.is_multiple_of(Self::COOP_INTERVAL) && !has_budget_remaining() {
                     return Turn::Spent;
                 }
             }

@@ -19,16 +19,23 @@ impl Default for Next {
 }
 
 impl Next {
-    /// Puts a process there; the one that was there. For the host itself.
+    /// Puts a process there if there is none. For the host itself.
     #[inline]
-    pub(crate) fn replace(&self, task: Task) -> Option<Task> {
-        let task = task.into_raw().as_ptr();
-        if self.is_empty() {
-            // Only the host puts something there, so it is empty still.
-            self.0.store(task, Ordering::Release);
-            return None;
+    pub(crate) fn fill(&self, task: Task) -> Result<(), Task> {
+        if !self.is_empty() {
+            return Err(task);
         }
-        Self::task(self.0.swap(task, Ordering::AcqRel))
+        // Only the host puts something there, so it is empty still.
+        self.0.store(task.into_raw().as_ptr(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Puts a process there; the one that was there. For the host itself.
+    pub(crate) fn replace(&self, task: Task) -> Option<Task> {
+        self.fill(task).err().and_then(|task| {
+            let task = task.into_raw().as_ptr();
+            Self::task(self.0.swap(task, Ordering::AcqRel))
+        })
     }
 
     #[inline]
