@@ -145,18 +145,19 @@ impl Chunk {
             .cast()
     }
 
-    /// Takes a block out.
-    fn pop(&mut self, this: NonNull<Self>, size: Size) -> Option<NonNull<u8>> {
+    /// Moves up to so many blocks into a row: those that came back, or fresh ones
+    /// in the order in which they lie.
+    fn serve(&mut self, this: NonNull<Self>, size: Size, most: usize, row: &mut Blocks) {
         if let Some(block) = self.free.pop() {
-            return Some(block);
+            // SAFETY: it was a free one of this size.
+            return unsafe { row.push(block) };
         }
-        if self.used == Self::capacity(size) {
-            return None;
+        let fresh = self.used..Self::capacity(size).min(self.used + most);
+        self.used = fresh.end;
+        for index in fresh.rev() {
+            // SAFETY: it lies within the chunk, and was given to nobody.
+            unsafe { row.push(this.cast().add(Self::FIRST + index * size.bytes())) }
         }
-        let offset = Self::FIRST + self.used * size.bytes();
-        self.used += 1;
-        // SAFETY: it is less than the size of the chunk.
-        Some(unsafe { this.cast::<u8>().add(offset) })
     }
 
     fn is_exhausted(&self, size: Size) -> bool {
@@ -187,12 +188,11 @@ const SERVING: usize = 1 << 14;
 
 /// Some blocks, at least one.
 pub(super) fn take(size: Size) -> Blocks {
+    let most = SERVING.div_ceil(size.bytes());
     let mut depot = lock(size);
     let mut taken = Blocks::NONE;
-    while taken.len() < SERVING.div_ceil(size.bytes()) {
-        let block = depot.pop(size);
-        // SAFETY: it is of this size, and was given to nobody.
-        unsafe { taken.push(block) }
+    while taken.len() < most {
+        depot.serve(size, most - taken.len(), &mut taken);
     }
     taken
 }
@@ -228,19 +228,19 @@ impl Depot {
     /// How many whole chunks of a size are kept.
     const KEEP: usize = 8;
 
-    /// A block of the last chunk of the row.
-    fn pop(&mut self, size: Size) -> NonNull<u8> {
+    /// Moves between one and so many blocks into a row, from the last chunk of
+    /// its own.
+    fn serve(&mut self, size: Size, most: usize, row: &mut Blocks) {
         let last = self.row.last().copied();
         let last = last.unwrap_or_else(|| self.open());
         // SAFETY: chunks of the row are there, and touched under the lock only.
         let chunk = unsafe { &mut *last.as_ptr() };
         self.whole -= usize::from(chunk.is_whole());
-        let block = chunk.pop(last, size);
+        chunk.serve(last, size, most, row);
         if chunk.is_exhausted(size) {
             self.row.pop();
             chunk.place = None;
         }
-        block.expect("a chunk of the row has a block")
     }
 
     /// Puts a block back; the chunk that is needed no more, if one is.
