@@ -34,6 +34,11 @@ impl Rows {
         let place = self.places.get_mut(at).filter(|place| place.rank == rank)?;
         let child = place.child.take()?;
         self.empty += 1;
+        // Children are stopped from the last to the first; whoever looks for
+        // the last one next finds it at once.
+        while self.places.pop_if(|place| place.child.is_none()).is_some() {
+            self.empty -= 1;
+        }
         if self.empty > self.places.len() / 2 {
             self.places.retain(|place| place.child.is_some());
             self.empty = 0;
