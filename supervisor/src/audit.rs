@@ -156,7 +156,7 @@ impl Watched {
                 now.map_or(Ok(()), |now| self.gives_up(now))
             }
             Deed::Takes(Step::Abort(_)) => self.ends(lives),
-            Deed::Takes(Step::Wait | Step::Retry(_)) => Ok(()),
+            Deed::Takes(Step::Wait | Step::Retry(_) | Step::ShutDown) => Ok(()),
             Deed::Started(rank, pid) => self.started(rank, pid, lives),
             Deed::Adopted(pid) => {
                 self.children.insert(pid, None);

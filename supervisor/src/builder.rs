@@ -8,7 +8,7 @@ use resurgam_runtime::{ExitReason, GenServer, Name, Node, Pid, ServerBuilder, St
 use crate::child_spec::{ChildId, ChildSpec, ChildType, SpecError};
 use crate::handle::{DynamicSupervisorRef, SupervisorRef};
 use crate::intensity::RestartIntensity;
-use crate::policy::{FailedToStartChild, Strategy};
+use crate::policy::{AutoShutdown, FailedToStartChild, Strategy};
 use crate::start::Started;
 use crate::{dynamic, supervisor};
 
@@ -133,6 +133,7 @@ impl Supervisor {
             name: None,
             strategy,
             intensity: RestartIntensity::default(),
+            auto_shutdown: AutoShutdown::default(),
             children: Vec::new(),
         }
     }
@@ -145,6 +146,7 @@ pub struct SupervisorBuilder {
     name: Option<Name>,
     strategy: Strategy,
     intensity: RestartIntensity,
+    auto_shutdown: AutoShutdown,
     children: Vec<ChildSpec>,
 }
 
@@ -171,6 +173,46 @@ impl SupervisorBuilder {
     /// are counted.
     pub fn intensity(mut self, max_restarts: u32, period: Duration) -> Self {
         self.intensity = RestartIntensity::new(max_restarts, period);
+        self
+    }
+
+    /// Sets whether the supervisor stops its other children and ends, with
+    /// [`ExitReason::Shutdown`], when significant children end; by default
+    /// never.
+    ///
+    /// A supervisor above it takes that for a graceful end: it restarts a
+    /// permanent one, so this is for transient and temporary ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use resurgam_runtime::{Context, ExitReason, Node};
+    /// use resurgam_supervisor::{AutoShutdown, ChildSpec, Strategy, Supervisor};
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// let import = ChildSpec::process("import", || {
+    ///     |mut ctx: Context<()>| async move {
+    ///         ctx.receive().await; // the order to work
+    ///     }
+    /// });
+    /// let sup = Supervisor::builder(Strategy::OneForOne)
+    ///     .auto_shutdown(AutoShutdown::AnySignificant)
+    ///     .child(ChildSpec::task("logger", std::future::pending::<()>))
+    ///     .child(import.transient().significant())
+    ///     .start_on(&node)
+    ///     .await?;
+    /// let end = node.join(sup.pid().ok_or("no pid")?);
+    /// let import = sup.which_child("import").await?.pid().ok_or("not running")?;
+    /// node.send(import, ())?;
+    /// assert_eq!(end.await, ExitReason::Shutdown);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
         self
     }
 
@@ -233,17 +275,19 @@ impl SupervisorBuilder {
     /// Everything that can be wrong is found here, before anything starts.
     fn prepare(self) -> Result<ServerBuilder<supervisor::Shell>, StartSupervisorError> {
         check_flags(self.name.as_ref(), self.intensity)?;
-        check_children(&self.children)?;
+        check_children(&self.children, self.auto_shutdown)?;
         let Self {
             name,
             strategy,
             intensity,
+            auto_shutdown,
             children,
         } = self;
         let setup = supervisor::Setup {
             name: name.clone(),
             strategy,
             intensity,
+            auto_shutdown,
             children,
         };
         Ok(named(supervisor::Shell::builder(setup), name))
@@ -444,10 +488,13 @@ fn check_flags(
     Ok(())
 }
 
-fn check_children(children: &[ChildSpec]) -> Result<(), StartSupervisorError> {
+fn check_children(
+    children: &[ChildSpec],
+    auto_shutdown: AutoShutdown,
+) -> Result<(), StartSupervisorError> {
     let mut ids = HashSet::new();
     for spec in children {
-        spec.check()?;
+        spec.check_for(auto_shutdown)?;
         if !ids.insert(spec.id()) {
             return Err(StartSupervisorError::DuplicateChildName(spec.id().clone()));
         }

@@ -9,6 +9,7 @@ use resurgam_runtime::{
     spawn_options,
 };
 
+use crate::policy::AutoShutdown;
 use crate::start::{StartFunction, Started};
 
 /// What a child is called within its supervisor. Cheap to clone.
@@ -155,6 +156,15 @@ pub enum SpecError {
     /// its supervisor did not keep.
     #[error("child {0:?} has no start function; the spec of a temporary child cannot be reused")]
     MissingStart(ChildId),
+    /// The child is significant, and permanent: it never ends for good.
+    #[error("child {0:?} is significant and permanent; expected transient or temporary")]
+    SignificantPermanent(ChildId),
+    /// The child is significant, and its supervisor does not shut down by
+    /// itself.
+    #[error(
+        "child {0:?} is significant, but its supervisor never shuts down by itself; expected an auto_shutdown"
+    )]
+    SignificantWithoutAutoShutdown(ChildId),
 }
 
 /// What a supervisor has to know about a child.
@@ -189,6 +199,7 @@ pub struct ChildSpec {
     /// As long as nobody chose one, it follows from the child's type.
     shutdown: Option<Shutdown>,
     child_type: ChildType,
+    is_significant: bool,
     /// Let go once a temporary child has started.
     start: Option<StartFunction>,
 }
@@ -317,6 +328,7 @@ impl ChildSpec {
             restart: Restart::default(),
             shutdown: None,
             child_type: ChildType::default(),
+            is_significant: false,
             start: Some(start),
         }
     }
@@ -366,6 +378,33 @@ impl ChildSpec {
         self
     }
 
+    /// Makes the child one whose end, if it is not restarted, can shut its
+    /// supervisor down: see [`AutoShutdown`]. The child must be transient or
+    /// temporary.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_supervisor::{ChildSpec, SpecError};
+    ///
+    /// let import = ChildSpec::task("import", || async { /* work */ });
+    /// assert_eq!(import.clone().transient().significant().check(), Ok(()));
+    /// assert_eq!(
+    ///     import.significant().check(),
+    ///     Err(SpecError::SignificantPermanent("import".into())),
+    /// );
+    /// ```
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.is_significant = true;
+        self
+    }
+
+    /// Whether the end of the child can shut its supervisor down.
+    pub fn is_significant(&self) -> bool {
+        self.is_significant
+    }
+
     /// What the child is called.
     pub fn id(&self) -> &ChildId {
         &self.id
@@ -396,8 +435,21 @@ impl ChildSpec {
         match (self.id.as_str(), &self.start) {
             ("", _) => Err(SpecError::EmptyId),
             (_, None) => Err(SpecError::MissingStart(self.id.clone())),
+            (_, Some(_)) if self.is_significant && self.restart == Restart::Permanent => {
+                Err(SpecError::SignificantPermanent(self.id.clone()))
+            }
             (_, Some(_)) => Ok(()),
         }
+    }
+
+    /// Whether a supervisor that shuts down by itself so, or not at all, could
+    /// take this spec.
+    pub(crate) fn check_for(&self, auto_shutdown: AutoShutdown) -> Result<(), SpecError> {
+        self.check()?;
+        if self.is_significant && auto_shutdown == AutoShutdown::Never {
+            return Err(SpecError::SignificantWithoutAutoShutdown(self.id.clone()));
+        }
+        Ok(())
     }
 
     /// Starts the child, inside its supervisor.
@@ -423,6 +475,7 @@ impl fmt::Debug for ChildSpec {
             .field("restart", &self.restart)
             .field("shutdown", &self.get_shutdown())
             .field("child_type", &self.child_type)
+            .field("significant", &self.is_significant)
             .finish_non_exhaustive()
     }
 }

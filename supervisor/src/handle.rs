@@ -5,6 +5,7 @@ use resurgam_runtime::{CallError, ExitReason, Name, Node, Pid, ProcessRef, StopS
 use crate::child_spec::{ChildId, ChildSpec};
 use crate::dynamic::{self, StartDynamicChildError, TerminateDynamicChildError};
 use crate::info::{ChildCount, ChildInfo};
+use crate::policy::AutoShutdown;
 use crate::start::Started;
 use crate::supervisor::{
     self, DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
@@ -326,7 +327,7 @@ impl DynamicSupervisorRef {
     ///
     /// The child is started even if the future is dropped while it waits.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Started, StartDynamicChildError> {
-        spec.check()?;
+        spec.check_for(AutoShutdown::Never)?;
         self.0
             .call(|reply| dynamic::Request::StartChild(spec, reply))
             .no_timeout()

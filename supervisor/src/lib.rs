@@ -47,7 +47,7 @@ pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
 pub use handle::{DynamicSupervisorRef, SupervisorRef};
 pub use info::{ChildCount, ChildInfo, ChildStatus};
 pub use intensity::RestartIntensity;
-pub use policy::{FailedToStartChild, Strategy};
+pub use policy::{AutoShutdown, FailedToStartChild, Strategy};
 pub use start::{StartPanicked, Started};
 pub use supervisor::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,

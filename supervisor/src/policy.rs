@@ -33,6 +33,26 @@ pub enum Strategy {
     RestForOne,
 }
 
+/// Whether a supervisor ends when its [significant
+/// children](crate::ChildSpec::significant) have done their work.
+///
+/// A child *ends* here if it is not restarted: a transient one gracefully, a
+/// temporary one for any reason. What [`terminate_child`] or a group restart
+/// stops does not count as an end.
+///
+/// [`terminate_child`]: crate::SupervisorRef::terminate_child
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AutoShutdown {
+    /// It does not; there may be no significant children.
+    #[default]
+    Never,
+    /// It does when any of them ends.
+    AnySignificant,
+    /// It does when one of them ends and no other runs or waits for its
+    /// restart.
+    AllSignificant,
+}
+
 /// A child could not be started when its supervisor was, so that the
 /// supervisor stopped again. It is the term of the supervisor's exit reason.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +109,8 @@ pub(crate) enum Step {
     Retry(Ticket),
     /// There were too many restarts, this child's being one too many: end.
     GiveUp(Rank),
+    /// The significant children have ended: end.
+    ShutDown,
     /// The first start failed and every child is down again: end.
     Abort(FailedToStartChild),
 }
@@ -128,6 +150,7 @@ pub(crate) fn is_reported(restart: Restart, reason: &ExitReason) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     strategy: Strategy,
+    auto_shutdown: AutoShutdown,
     children: Children,
     restarts: RestartLog,
     plan: Plan,
@@ -166,10 +189,23 @@ impl Policy {
         let restarts = RestartLog::new(intensity);
         Self {
             strategy,
+            auto_shutdown: AutoShutdown::Never,
             children,
             restarts,
             plan: Plan::Rest,
         }
+    }
+
+    /// The same, which shuts down by itself so.
+    pub(crate) fn with_auto_shutdown(self, auto_shutdown: AutoShutdown) -> Self {
+        Self {
+            auto_shutdown,
+            ..self
+        }
+    }
+
+    pub(crate) fn auto_shutdown(&self) -> AutoShutdown {
+        self.auto_shutdown
     }
 
     pub(crate) fn children(&self) -> &Children {
@@ -211,10 +247,27 @@ impl Policy {
             return Step::Wait;
         };
         let verdict = judge(child.spec.get_restart(), reason);
+        let is_significant = child.spec.is_significant();
         self.children.stopped(rank);
         match verdict {
             Verdict::Restart => self.attempt(rank, now),
+            Verdict::Keep | Verdict::Forget if is_significant && self.has_done_its_work() => {
+                Step::ShutDown
+            }
             Verdict::Keep | Verdict::Forget => Step::Wait,
+        }
+    }
+
+    /// Whether the end of a significant child is the end of all (laws SUP-130
+    /// to SUP-134).
+    fn has_done_its_work(&self) -> bool {
+        match self.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => !self
+                .children
+                .iter()
+                .any(|child| child.spec.is_significant() && child.state != ChildState::Stopped),
         }
     }
 

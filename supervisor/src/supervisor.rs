@@ -11,7 +11,7 @@ use crate::child_spec::{ChildId, ChildSpec, SpecError};
 use crate::children::{Child, ChildState, Children, Rank, Ticket};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::RestartIntensity;
-use crate::policy::{Event, Policy, Step, Strategy, is_reported};
+use crate::policy::{AutoShutdown, Event, Policy, Step, Strategy, is_reported};
 use crate::report::{Origin, Reports};
 use crate::shutdown::{Alarm, is_dead, is_proper_end, stop_child, unnoticed_dead};
 use crate::start::Started;
@@ -128,6 +128,7 @@ pub(crate) struct Setup {
     pub(crate) name: Option<Name>,
     pub(crate) strategy: Strategy,
     pub(crate) intensity: RestartIntensity,
+    pub(crate) auto_shutdown: AutoShutdown,
     pub(crate) children: Vec<ChildSpec>,
 }
 
@@ -150,7 +151,8 @@ impl GenServer for Shell {
         for spec in setup.children {
             children.append(spec);
         }
-        let policy = Policy::new(setup.strategy, setup.intensity, children);
+        let policy = Policy::new(setup.strategy, setup.intensity, children)
+            .with_auto_shutdown(setup.auto_shutdown);
         let reports = Reports::new(setup.name.as_ref(), ctx.pid());
         let mut shell = Self { policy, reports };
         shell
@@ -236,6 +238,7 @@ impl Shell {
                     return Ok(());
                 }
                 Step::GiveUp(rank) => return Err(self.give_up(rank)),
+                Step::ShutDown => return Err(ExitReason::Shutdown),
                 Step::Abort(failure) => return Err(ExitReason::shutdown_with(failure)),
             };
             step = self.policy.next(event);
@@ -333,6 +336,7 @@ impl Shell {
     }
 
     async fn start_child(&mut self, spec: ChildSpec) -> Result<Started, StartChildError> {
+        spec.check_for(self.policy.auto_shutdown())?;
         let id = spec.id().clone();
         if let Some((_, child)) = self.policy.children().find(&id) {
             return Err(match child.state {

@@ -1,5 +1,6 @@
 //! The laws, tested through the public API.
 
+mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
 mod exit;

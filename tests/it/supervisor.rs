@@ -196,7 +196,7 @@ impl World {
         .await
     }
 
-    async fn start(&self, builder: SupervisorBuilder) -> SupervisorRef {
+    pub(crate) async fn start(&self, builder: SupervisorBuilder) -> SupervisorRef {
         let sup = builder.start_on(&self.node).await.expect("it starts");
         self.family.heard();
         sup
@@ -230,12 +230,12 @@ async fn status(sup: &SupervisorRef, id: &str) -> ChildStatus {
         .status
 }
 
-async fn is_gone(sup: &SupervisorRef, id: &str) -> bool {
+pub(crate) async fn is_gone(sup: &SupervisorRef, id: &str) -> bool {
     matches!(sup.which_child(id).await, Err(FindChildError::NotFound(_)))
 }
 
 /// Every child: `a` runs, `b.` is down, `c~` is being restarted; oldest first.
-async fn states(sup: &SupervisorRef) -> String {
+pub(crate) async fn states(sup: &SupervisorRef) -> String {
     let mut children = sup.which_children().await.expect("it lives");
     children.reverse();
     let state = |child: &resurgam::ChildInfo| match child.status {

@@ -2,7 +2,7 @@
 //!
 //! What the policy has done is written as a line of words: `-b` child b is
 //! stopped, `+b` started, `!b` failed to start, `?b` said `ignore`; then
-//! perhaps `retry`, `giveup b` or `abort b`. The state of the children is a
+//! perhaps `retry`, `giveup b`, `abort b` or `shutdown`. The state of the children is a
 //! line such as `a b. c~`: a runs, b is down, c waits for its restart; those
 //! that are gone are missing.
 
@@ -32,7 +32,7 @@ struct World {
 
 impl World {
     /// `children` are written `a:p b:t c:x`, for a permanent, a transient and
-    /// a temporary one.
+    /// a temporary one; a significant one has a star behind.
     #[allow(clippy::disallowed_methods)]
     fn new(strategy: Strategy, max_restarts: u32, children: &str) -> Self {
         let mut table = Children::default();
@@ -105,6 +105,10 @@ impl World {
                     self.words.push(format!("abort {}", failure.id));
                     break;
                 }
+                Step::ShutDown => {
+                    self.words.push("shutdown".to_owned());
+                    break;
+                }
             };
             step = self.policy.next(event);
         }
@@ -175,15 +179,18 @@ impl World {
 
 fn parse(child: &str) -> ChildSpec {
     let (id, restart) = child.split_once(':').expect("id:type");
-    spec(
-        id,
-        match restart {
-            "p" => Restart::Permanent,
-            "t" => Restart::Transient,
-            "x" => Restart::Temporary,
-            other => panic!("no restart type {other}"),
-        },
-    )
+    let restart_type = match restart.trim_end_matches('*') {
+        "p" => Restart::Permanent,
+        "t" => Restart::Transient,
+        "x" => Restart::Temporary,
+        other => panic!("no restart type {other}"),
+    };
+    let spec = spec(id, restart_type);
+    if restart.ends_with('*') {
+        spec.significant()
+    } else {
+        spec
+    }
 }
 
 use ExitReason::{Killed, Normal, Shutdown};
@@ -678,4 +685,90 @@ fn check_history(dying: &str, done: &str) {
             _ => {}
         }
     }
+}
+
+/// A world that shuts down by itself so, with every child up.
+fn shutting_down(
+    auto_shutdown: AutoShutdown,
+    strategy: Strategy,
+    max_restarts: u32,
+    children: &str,
+) -> World {
+    let mut world = World::new(strategy, max_restarts, children);
+    world.policy = world.policy.with_auto_shutdown(auto_shutdown);
+    world.run(Event::Begin);
+    world
+}
+
+use AutoShutdown::{AllSignificant, AnySignificant};
+
+/// SUP-130, SUP-131
+#[test]
+fn significant_child_that_is_not_restarted_shuts_its_supervisor_down() {
+    for strategy in STRATEGIES {
+        for auto_shutdown in [AnySignificant, AllSignificant] {
+            for (id, restart) in [("b", Restart::Transient), ("c", Restart::Temporary)] {
+                for reason in reasons() {
+                    let children = if id == "b" { "a:p b:t*" } else { "a:p c:x*" };
+                    let mut world = shutting_down(auto_shutdown, strategy, 3, children);
+                    let ends = judge(restart, &reason) != Verdict::Restart;
+                    let heard = world.dies(id, reason.clone());
+                    assert_eq!(heard == "shutdown", ends, "{restart} {reason}: {heard}");
+                }
+            }
+        }
+    }
+}
+
+/// SUP-130
+#[test]
+fn children_that_are_not_significant_shut_nothing_down() {
+    for auto_shutdown in [AnySignificant, AllSignificant] {
+        let mut world = shutting_down(auto_shutdown, OneForOne, 3, "a:t b:x c:t*");
+        assert_eq!(world.dies("a", Normal), "");
+        assert_eq!(world.crashes("b"), "");
+        assert_eq!(world.states(), "a. c");
+    }
+}
+
+/// SUP-132
+#[test]
+fn all_significant_waits_for_the_last_one() {
+    let mut world = shutting_down(AllSignificant, OneForOne, 3, "a:t* b:x* c:p d:t*");
+    assert_eq!(world.dies("d", Normal), "");
+    assert_eq!(world.crashes("b"), "");
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.dies("a", Shutdown), "shutdown");
+}
+
+/// SUP-132
+#[test]
+fn significant_child_that_waits_for_its_restart_is_still_there() {
+    let mut world = shutting_down(AllSignificant, OneForOne, 9, "a:t* b:t*");
+    world.luck("a", &[Fails]);
+    assert_eq!(world.crashes("a"), "!a retry");
+    assert_eq!(world.dies("b", Normal), "");
+    assert_eq!(world.retry(), "+a");
+    assert_eq!(world.dies("a", Normal), "shutdown");
+}
+
+/// SUP-133
+#[test]
+fn group_restart_that_stops_significant_children_shuts_nothing_down() {
+    for auto_shutdown in [AnySignificant, AllSignificant] {
+        let mut world = shutting_down(auto_shutdown, OneForAll, 3, "a:p b:x* c:t*");
+        assert_eq!(world.crashes("a"), "-c -b +a +c");
+        let mut world = shutting_down(auto_shutdown, RestForOne, 3, "a:p b:x*");
+        assert_eq!(world.crashes("a"), "-b +a");
+        assert_eq!(world.states(), "a");
+    }
+}
+
+/// SUP-133, SUP-134
+#[test]
+fn significant_child_that_was_terminated_counts_no_more() {
+    let mut world = shutting_down(AllSignificant, OneForOne, 3, "a:t* b:t*");
+    world.terminate("a");
+    assert_eq!(world.states(), "a. b");
+    assert_eq!(world.dies("b", Normal), "shutdown");
 }
