@@ -32,6 +32,7 @@ mod clock;
 mod exit_reason;
 mod few;
 pub mod gen_server;
+mod groups;
 mod lifecycle;
 mod mailbox;
 mod name;
@@ -64,6 +65,9 @@ pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
 pub use gen_server::{
     GenServer, Info, InitError, ServerBuilder, ServerContext, ServerRef, StartError,
     StopServerError,
+};
+pub use groups::{
+    GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };
 pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;

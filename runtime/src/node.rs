@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitReason;
+use crate::groups::table::Scopes;
 use crate::name::Name;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::body::{self, Checkpoint};
@@ -91,6 +92,8 @@ impl Drop for OwnRuntime {
 pub(crate) struct NodeInner {
     pub(crate) table: Table,
     pub(crate) registry: Registry,
+    /// The tables of process groups, by their scopes.
+    pub(crate) scopes: Scopes,
     pub(crate) timers: Arc<Timers>,
     pub(crate) scheduler: Scheduler,
     /// The Tokio runtime that hosts it; none in a simulation.

@@ -6,6 +6,7 @@ mod dynamic_supervisor;
 mod exit;
 mod faults;
 mod gen_server;
+mod groups;
 mod info;
 mod lifecycle;
 mod link;

@@ -106,9 +106,11 @@ fn allocations(order: Order) -> Result<f64, Failure> {
     Ok((long.count - short.count) as f64 / order.operations as f64)
 }
 
-/// Bytes that stay allocated, per operation.
+/// Bytes that stay allocated, per operation: of as many more, since memory that
+/// is allocated in large pieces is there for the first one.
 fn bytes(order: Order) -> Result<f64, Failure> {
-    Ok(counted(order).tally()?.bytes as f64 / order.operations as f64)
+    let (short, long) = (counted(order).tally()?, counted(twice(order)).tally()?);
+    Ok((long.bytes - short.bytes) as f64 / order.operations as f64)
 }
 
 /// How often a thread is woken in the whole run, start and end left out; in

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::{Node, NodeInner, OwnRuntime};
 use crate::clock::{Clock, ManualClock};
+use crate::groups::table::Scopes;
 use crate::panic_hook;
 use crate::registry::Registry;
 use crate::scheduler::Scheduler;
@@ -149,6 +150,7 @@ impl NodeBuilder {
         let node = Arc::new(NodeInner {
             table: Table::new(self.max_processes),
             registry: Registry::new(),
+            scopes: Scopes::default(),
             timers: Timers::new(self.clock),
             scheduler,
             runtime: Some(handle.clone()),
@@ -185,6 +187,7 @@ impl Node {
         Self::from_inner(Arc::new(NodeInner {
             table: Table::new(Table::MAX),
             registry: Registry::new(),
+            scopes: Scopes::default(),
             timers,
             scheduler,
             runtime: None,
