@@ -1,6 +1,6 @@
 //! The Resurgam kernel: processes that share nothing, signals between them,
 //! links and monitors that always tell, a scheduler of its own on Tokio's
-//! workers, and generic servers.
+//! workers, generic servers and state machines.
 //!
 //! Most programs use it through the facade, the package `resurgam`.
 
@@ -27,11 +27,13 @@ macro_rules! planted {
 }
 
 mod answer;
+mod behaviour;
 mod caught;
 mod clock;
 mod exit_reason;
 mod few;
 pub mod gen_server;
+pub mod gen_statem;
 mod lifecycle;
 mod mailbox;
 mod name;
@@ -59,11 +61,13 @@ mod testing;
 mod thread;
 mod timer;
 
+pub use behaviour::{Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
-pub use gen_server::{
-    GenServer, Info, InitError, ServerBuilder, ServerContext, ServerRef, StartError,
-    StopServerError,
+pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
+pub use gen_statem::{
+    Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutTime, TimeoutType,
+    Transition,
 };
 pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;

@@ -6,6 +6,7 @@ mod dynamic_supervisor;
 mod exit;
 mod faults;
 mod gen_server;
+mod gen_statem;
 mod info;
 mod lifecycle;
 mod link;
