@@ -383,6 +383,18 @@ pub enum TimeoutType<N> {
 /// When a timeout is due. A [`Duration`] is the time from the end of the
 /// transition, an [`Instant`] is a time of the node's clock (law STM-20), and
 /// an [`Option`] of either is never, if it is `None`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use resurgam_runtime::TimeoutTime;
+///
+/// let second = Duration::from_secs(1);
+/// assert_eq!(TimeoutTime::from(second), TimeoutTime::After(second));
+/// assert_eq!(TimeoutTime::from(None::<Duration>), TimeoutTime::Infinity);
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum TimeoutTime {
     /// After this time. If it is zero: before anything that the mailbox holds
@@ -418,6 +430,28 @@ impl<T: Into<TimeoutTime>> From<Option<T>> for TimeoutTime {
 /// What a callback orders for timeouts is done when the transition is over, in
 /// that order; of several orders for one timeout, the last counts (laws STM-16,
 /// STM-17). What `terminate` orders is not done.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use resurgam_runtime::{GenStatem, StatemContext, TimeoutType};
+///
+/// #[derive(Clone, PartialEq, Eq, Hash)]
+/// enum Timer {
+///     Session,
+/// }
+///
+/// /// Whoever was heard has another minute.
+/// fn heard<S: GenStatem<Timeout = Timer, Internal = ()>>(ctx: &mut StatemContext<S>) {
+///     ctx.generic_timeout(Timer::Session, Duration::from_secs(60), ());
+/// }
+///
+/// fn leave<S: GenStatem<Timeout = Timer>>(ctx: &mut StatemContext<S>) {
+///     ctx.cancel_timeout(TimeoutType::Generic(Timer::Session));
+/// }
+/// ```
 pub struct StatemContext<S: GenStatem> {
     context: Context<S::Message>,
     /// [`Pid::NODE`] if no process is.

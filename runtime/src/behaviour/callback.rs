@@ -24,7 +24,6 @@ pub(crate) fn before_init(ack: &Ack) -> Result<(), InitError> {
     if planted!(AcknowledgedEarly) {
         ack.tell(Ok(()));
     }
-    let _ = ack;
     Ok(())
 }
 
