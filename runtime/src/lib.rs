@@ -54,6 +54,7 @@ mod slot;
 mod spawn;
 mod sync;
 mod table;
+mod task;
 #[cfg(test)]
 mod testing;
 mod thread;
@@ -84,5 +85,8 @@ pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
 pub use signal::{Down, Exit, Message};
 pub use spawn::{SpawnError, SpawnOptions, Spawned};
+pub use task::{
+    OnTimeout, Task, TaskError, TaskJoin, TaskStream, TaskWorker, YieldMany, callers, set_callers,
+};
 pub use thread::ThreadContext;
 pub use timer::{Elapsed, Sleep, TimerRef};

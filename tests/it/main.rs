@@ -19,6 +19,7 @@ mod sim;
 mod spawn;
 mod supervisor;
 mod support;
+mod task;
 mod thread_process;
 mod tidy;
 mod timer;
