@@ -26,6 +26,7 @@ macro_rules! planted {
     };
 }
 
+mod agent;
 mod answer;
 mod caught;
 mod clock;
@@ -60,6 +61,7 @@ mod testing;
 mod thread;
 mod timer;
 
+pub use agent::{Agent, AgentFn, AgentServer};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
 pub use gen_server::{

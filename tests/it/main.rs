@@ -1,5 +1,6 @@
 //! The laws, tested through the public API.
 
+mod agent;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
