@@ -26,6 +26,7 @@ macro_rules! planted {
     };
 }
 
+mod agent;
 mod answer;
 mod behaviour;
 mod caught;
@@ -56,12 +57,14 @@ mod slot;
 mod spawn;
 mod sync;
 mod table;
+mod task;
 #[cfg(test)]
 mod testing;
 mod thread;
 mod timer;
 
 pub use behaviour::{Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError};
+pub use agent::{Agent, AgentFn, AgentServer};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
 pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
@@ -88,5 +91,8 @@ pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
 pub use signal::{Down, Exit, Message};
 pub use spawn::{SpawnError, SpawnOptions, Spawned};
+pub use task::{
+    OnTimeout, Task, TaskError, TaskJoin, TaskStream, TaskWorker, YieldMany, callers, set_callers,
+};
 pub use thread::ThreadContext;
 pub use timer::{Elapsed, Sleep, TimerRef};

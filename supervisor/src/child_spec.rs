@@ -338,7 +338,7 @@ impl ChildSpec {
     }
 
     /// As [`linked`](Self::linked), with a start function that does not wait.
-    fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
+    pub(crate) fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
     where
         F: Fn() -> Result<Started, StartError> + Send + Sync + 'static,
     {

@@ -1,5 +1,6 @@
 //! The laws, tested through the public API.
 
+mod agent;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
@@ -20,6 +21,7 @@ mod sim;
 mod spawn;
 mod supervisor;
 mod support;
+mod task;
 mod thread_process;
 mod tidy;
 mod timer;
