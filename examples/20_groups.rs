@@ -13,8 +13,8 @@
 //! Run it: `cargo run --example 20_groups`
 
 use resurgam::{
-    ChildSpec, Context, GroupChange, Groups, Membership, Message, Pid, Strategy, Supervisor,
-    send, spawn,
+    ChildSpec, Context, GroupChange, Groups, Membership, Message, Pid, Strategy, Supervisor, send,
+    spawn,
 };
 
 async fn guest(mut ctx: Context<&'static str>) {
@@ -27,7 +27,10 @@ async fn guest(mut ctx: Context<&'static str>) {
 }
 
 /// Tells the main program what happens in the lobby.
-async fn doorman(mut ctx: Context<GroupChange>, told: tokio::sync::mpsc::Sender<(Membership, Pid)>) {
+async fn doorman(
+    mut ctx: Context<GroupChange>,
+    told: tokio::sync::mpsc::Sender<(Membership, Pid)>,
+) {
     while let Message::User(change) = ctx.receive().await {
         for pid in change.pids {
             if told.send((change.what, pid)).await.is_err() {
@@ -47,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (told, mut hears) = tokio::sync::mpsc::channel(8);
     let doorman = spawn(|ctx| doorman(ctx, told))?;
-    let (_, present) = chat.monitor("lobby", &doorman, |change| change).await?;
+    let (_, present) = chat.monitor("lobby", doorman, |change| change).await?;
     assert_eq!(present, []);
 
     for _ in 0..2 {

@@ -5,6 +5,8 @@
 //!   a process receives by its [`Context`] and is reached by a [`ProcessRef`].
 //! * **Servers**: [`GenServer`], [`call`](ProcessRef::call),
 //!   [`cast`](ProcessRef::cast), [`Reply`].
+//! * **Tasks**: a [`Task`] is awaited for its one value; [`TaskSupervisor`].
+//! * **Agents**: an [`Agent`] keeps a state and runs functions on it.
 //! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
 //!   made in or on one of its own; [`Node::stop`] ends it in good order.

@@ -1,4 +1,4 @@
-%% Programs and supervision trees on Erlang itself. Reads one term a line,
+%% Programs, supervision trees and state machines on Erlang itself. Reads one term a line,
 %% writes one line for each: what was seen, in the same words as Resurgam.
 %%
 %% Runs on one scheduler (+S 1:1). The processes of a program have the priority
@@ -35,4 +35,5 @@ answer(Case) ->
     end.
 
 run({signals, Program}) -> signals:run(Program);
-run({tree, Tree}) -> tree:run(Tree).
+run({tree, Tree}) -> tree:run(Tree);
+run({statem, Script}) -> statem:run(Script).

@@ -34,9 +34,10 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 4] = [
     ("proof.erl", include_str!("../erlang/proof.erl")),
     ("signals.erl", include_str!("../erlang/signals.erl")),
+    ("statem.erl", include_str!("../erlang/statem.erl")),
     ("tree.erl", include_str!("../erlang/tree.erl")),
 ];
 

@@ -6,6 +6,7 @@
 //! * [`run`]: the same programs on the real runtime;
 //! * [`erlang`]: the same programs on Erlang itself;
 //! * [`tree`]: supervision trees, here and on Erlang;
+//! * [`statem`]: state machines, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -23,6 +24,7 @@ pub mod scenarios;
 pub mod seeded;
 pub mod signals;
 pub mod simulated;
+pub mod statem;
 pub mod suite;
 pub mod tree;
 pub mod trial;

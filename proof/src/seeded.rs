@@ -6,6 +6,7 @@
 //! outside the simulation, and lets the simulation come to rest in between.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,7 +21,7 @@ use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
-use crate::tree;
+use crate::{statem, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -188,16 +189,43 @@ fn smaller(seed: u64, program: Program, manner: Manner, plan: &Plan) -> Box<Fail
 ///
 /// The first that differs; or that there is no Erlang.
 pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, tree::Case::random(seed)));
+    compare_with_erlang("tree", cases, |sim, case, told| {
+        let node = sim.node().clone();
+        agree(&drive(sim, tree::seen(&node, case)), told);
+    })
+}
+
+/// State machines, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, statem::Case::random(seed)));
+    compare_with_erlang("statem", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |_: resurgam::Context<()>| async move {
+            agree(&statem::seen(case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Compares cases with what Erlang tells of them.
+fn compare_with_erlang<C: Display>(
+    kind: &str,
+    cases: impl Iterator<Item = (u64, C)>,
+    compare: impl Fn(&mut Sim, &C, &str),
+) -> Result<Figures, Box<Failed>> {
     let mut figures = Figures::default();
     let erlang =
         Erlang::start().map_err(|error| Failed::new(0, "there is no Erlang", error.to_string()))?;
-    for seed in seeds {
-        let case = tree::Case::random(seed);
-        let told = erlang.ask(&format!("{{tree,{case}}}"));
+    for (seed, case) in cases {
+        let told = erlang.ask(&format!("{{{kind},{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
         let plan = Plan::new().seed_range(seed..seed + 1);
-        let result = plan.try_run(|sim| grow(sim, &case, &told));
-        match result {
+        match plan.try_run(|sim| compare(sim, &case, &told)) {
             Ok(report) => figures.add(&report),
             Err(failure) => {
                 let text = format!("{case}\n{failure}");
@@ -209,9 +237,8 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     Ok(figures)
 }
 
-fn grow(sim: &mut Sim, case: &tree::Case, told: &str) {
-    let node = sim.node().clone();
-    let seen = drive(sim, tree::seen(&node, case));
+#[track_caller]
+fn agree(seen: &str, told: &str) {
     assert!(
         seen == told,
         "Resurgam and Erlang differ:\n{seen}\nErlang:\n{told}"

@@ -51,6 +51,11 @@ pub const ALL: &[Suite] = &[
         run: seeded::trees,
         seeds: 500,
     },
+    Suite {
+        name: "simulated-statems",
+        run: seeded::statems,
+        seeds: 1_000,
+    },
 ];
 
 /// What was done without a failure.

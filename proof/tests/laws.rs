@@ -74,6 +74,13 @@ fn simulated_trees_live_and_die_as_in_erlang() {
 }
 
 #[test]
+fn simulated_state_machines_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-statems", 500);
+    }
+}
+
+#[test]
 fn runtime_does_what_the_model_does() {
     check(1_000, |node| Settled { node });
 }

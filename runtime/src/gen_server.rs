@@ -1,25 +1,39 @@
 //! Generic servers: [`GenServer`], OTP's `gen_server`.
 
 mod serve;
-mod start;
-mod stop;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::behaviour::{Behaviour, BehaviourBuilder, Birth};
 use crate::exit_reason::ExitReason;
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
 use crate::reply::Reply;
-use crate::signal::{Down, Exit};
 
-pub use start::{ServerBuilder, StartError};
-pub use stop::StopServerError;
+pub use crate::behaviour::{Info, InitError, StartError, StopServerError};
 
 /// A typed reference to a server.
 pub type ServerRef<S> = ProcessRef<<S as GenServer>::Message>;
+
+/// How a server is to be started; made by [`GenServer::builder`].
+pub type ServerBuilder<S> = BehaviourBuilder<Server<S>>;
+
+/// [`GenServer`] as a [`Behaviour`].
+#[derive(Debug)]
+pub struct Server<S>(PhantomData<S>);
+
+impl<S: GenServer> Behaviour for Server<S> {
+    type Args = S::Args;
+    type Message = S::Message;
+
+    fn live(args: S::Args, birth: Birth<S::Message>) -> impl Future<Output = ExitReason> + Send {
+        serve::serve::<S>(args, birth)
+    }
+}
 
 /// A server: a process that keeps a state and handles one message at a time.
 ///
@@ -170,37 +184,6 @@ pub trait GenServer: Sized + Send + 'static {
     /// A server to be configured, then started.
     fn builder(args: Self::Args) -> ServerBuilder<Self> {
         ServerBuilder::new(args)
-    }
-}
-
-/// What reaches a server beside its own messages.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Info {
-    /// An exit signal; the server traps exits, and it is not of its parent.
-    Exit(Exit),
-    /// A monitor fired.
-    Down(Down),
-    /// The time set by [`set_timeout`](ServerContext::set_timeout) is over.
-    Timeout,
-}
-
-/// Why `init` made no state.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum InitError {
-    /// The server is not wanted; no error. The process ends normally.
-    Ignore,
-    /// The process ends with this reason (law GS-03).
-    Stop(ExitReason),
-    /// The start fails with this reason, but the process ends normally: no
-    /// report, and a linked starter lives on (law GS-04).
-    Error(ExitReason),
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for InitError {
-    fn from(error: E) -> Self {
-        Self::Stop(error.into())
     }
 }
 

@@ -223,7 +223,7 @@ impl Groups {
     pub async fn monitor<M: Send + 'static>(
         &self,
         group: impl Into<Name>,
-        watcher: &ProcessRef<M>,
+        watcher: ProcessRef<M>,
         wrap: impl FnMut(GroupChange) -> M + Send + 'static,
     ) -> Result<(GroupMonitor, Vec<Pid>), CallError> {
         let (monitor, mut members) = self.watch(Some(group.into()), watcher, wrap).await?;
@@ -239,7 +239,7 @@ impl Groups {
     /// As there.
     pub async fn monitor_scope<M: Send + 'static>(
         &self,
-        watcher: &ProcessRef<M>,
+        watcher: ProcessRef<M>,
         wrap: impl FnMut(GroupChange) -> M + Send + 'static,
     ) -> Result<(GroupMonitor, Vec<(Name, Vec<Pid>)>), CallError> {
         self.watch(None, watcher, wrap).await
@@ -258,13 +258,13 @@ impl Groups {
     async fn watch<M: Send + 'static>(
         &self,
         group: Option<Name>,
-        watcher: &ProcessRef<M>,
+        watcher: ProcessRef<M>,
         wrap: impl FnMut(GroupChange) -> M + Send + 'static,
     ) -> Result<(GroupMonitor, Members), CallError> {
         let Some(pid) = watcher.pid() else {
             return Err(CallError::Down(ExitReason::NoProcess));
         };
-        let tell = Watch::teller(watcher.clone(), wrap);
+        let tell = Watch::teller(watcher, wrap);
         self.ask(|reply| Request::Monitor(group, pid, tell, reply))
             .await
     }

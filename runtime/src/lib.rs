@@ -1,6 +1,6 @@
 //! The Resurgam kernel: processes that share nothing, signals between them,
 //! links and monitors that always tell, a scheduler of its own on Tokio's
-//! workers, and generic servers.
+//! workers, generic servers and state machines.
 //!
 //! Most programs use it through the facade, the package `resurgam`.
 
@@ -26,12 +26,15 @@ macro_rules! planted {
     };
 }
 
+mod agent;
 mod answer;
+mod behaviour;
 mod caught;
 mod clock;
 mod exit_reason;
 mod few;
 pub mod gen_server;
+pub mod gen_statem;
 mod groups;
 mod lifecycle;
 mod mailbox;
@@ -55,16 +58,20 @@ mod slot;
 mod spawn;
 mod sync;
 mod table;
+mod task;
 #[cfg(test)]
 mod testing;
 mod thread;
 mod timer;
 
+pub use agent::{Agent, AgentFn, AgentServer};
+pub use behaviour::{Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
-pub use gen_server::{
-    GenServer, Info, InitError, ServerBuilder, ServerContext, ServerRef, StartError,
-    StopServerError,
+pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
+pub use gen_statem::{
+    Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutTime, TimeoutType,
+    Transition,
 };
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
@@ -88,5 +95,8 @@ pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
 pub use signal::{Down, Exit, Message};
 pub use spawn::{SpawnError, SpawnOptions, Spawned};
+pub use task::{
+    OnTimeout, Task, TaskError, TaskJoin, TaskStream, TaskWorker, YieldMany, callers, set_callers,
+};
 pub use thread::ThreadContext;
 pub use timer::{Elapsed, Sleep, TimerRef};

@@ -24,7 +24,7 @@ use crate::process_ref::{ProcessRef, SendError, send_to};
 use crate::registry::{RegisterError, Registry, UnregisterError};
 use crate::reply::stopped;
 use crate::scheduler::Scheduler;
-use crate::signal::{Cause, Exit, Signal};
+use crate::signal::{Cause, Exit, Signal, System};
 use crate::slot::Slot;
 use crate::spawn::{Manner, SpawnError, SpawnOptions};
 use crate::table::Table;
@@ -438,15 +438,35 @@ impl Node {
             Dest::Pid(pid) => Some(*pid),
             Dest::Name(_) => None,
         };
+        self.arm(at, aim, move |inner| {
+            // Dropped if nobody is there (TIMER-10).
+            if let Err(error @ SendError::WrongType { .. }) =
+                Self::from_inner(inner).send(dest, message)
+            {
+                tracing::warn!(target: "resurgam::timer", %error, "timer message dropped");
+            }
+        })
+    }
+
+    /// Has a process told by [`System::Timeout`] that a timer of its own is
+    /// due.
+    pub(crate) fn timeout_at(&self, at: Instant, pid: Pid, number: u64) -> TimerRef {
+        self.arm(at, Some(pid), move |inner| {
+            inner.deliver(inner.sender(), pid, Signal::System(System::Timeout(number)));
+        })
+    }
+
+    /// Arms a timer; one that is aimed at a process goes with it.
+    fn arm(
+        &self,
+        at: Instant,
+        aim: Option<Pid>,
+        fire: impl FnOnce(Arc<NodeInner>) + Send + 'static,
+    ) -> TimerRef {
         let node = Arc::downgrade(&self.inner);
         let send = Box::new(move || {
             if let Some(inner) = node.upgrade() {
-                // Dropped if nobody is there (TIMER-10).
-                if let Err(error @ SendError::WrongType { .. }) =
-                    Self::from_inner(inner).send(dest, message)
-                {
-                    tracing::warn!(target: "resurgam::timer", %error, "timer message dropped");
-                }
+                fire(inner);
             }
         });
         let target = aim.and_then(|pid| self.inner.table.get(pid));
@@ -546,7 +566,7 @@ impl Node {
             .block_on(future)
     }
 
-    fn deadline(&self, after: Duration) -> Instant {
+    pub(crate) fn deadline(&self, after: Duration) -> Instant {
         later(self.now(), after)
     }
 }

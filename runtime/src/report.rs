@@ -30,6 +30,7 @@ fn crash(process: &Process, reason: &ExitReason) {
     let header = process.header();
     let name = header.name();
     let label = header.label();
+    let callers = header.callers();
     let place = match reason {
         ExitReason::Panicked(panic) => panic.location(),
         _ => None,
@@ -42,6 +43,7 @@ fn crash(process: &Process, reason: &ExitReason) {
         reason = %reason,
         place,
         ancestors = ?header.node.ancestors(header.parent()),
+        callers = callers.map(tracing::field::debug),
         queue_len = process.queue_len(),
         "process crashed"
     );

@@ -82,6 +82,8 @@ pub(crate) enum Watcher {
 pub(crate) enum System {
     /// End with this reason, after `terminate`.
     Stop(ExitReason),
+    /// The timer of this number is due; a state machine armed it for itself.
+    Timeout(u64),
 }
 
 /// What a process finds in its mailbox.

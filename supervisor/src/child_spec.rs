@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use resurgam_runtime::{
-    Context, GenServer, ProcessOutput, ServerBuilder, StartError, ThreadContext, link, spawn_link,
-    spawn_options,
+    Behaviour, BehaviourBuilder, Context, GenServer, GenStatem, ProcessOutput, ServerBuilder,
+    StartError, StatemBuilder, ThreadContext, link, spawn_link, spawn_options,
 };
 
 use crate::policy::AutoShutdown;
@@ -247,10 +247,7 @@ impl ChildSpec {
     where
         S::Args: Clone + Sync,
     {
-        Self::linked(id, move || {
-            let args = args.clone();
-            async move { Started::process(&S::start_link(args).await?) }
-        })
+        Self::server_with::<S, _>(id, move || S::builder(args.clone()))
     }
 
     /// A [`GenServer`] with start options, such as a name.
@@ -258,6 +255,32 @@ impl ChildSpec {
     where
         S: GenServer,
         F: Fn() -> ServerBuilder<S> + Send + Sync + 'static,
+    {
+        Self::behaviour(id, builder)
+    }
+
+    /// A [`GenStatem`], started with a clone of `args` each time.
+    pub fn statem<S: GenStatem>(id: impl Into<ChildId>, args: S::Args) -> Self
+    where
+        S::Args: Clone + Sync,
+    {
+        Self::statem_with::<S, _>(id, move || S::builder(args.clone()))
+    }
+
+    /// A [`GenStatem`] with start options, such as a name.
+    pub fn statem_with<S, F>(id: impl Into<ChildId>, builder: F) -> Self
+    where
+        S: GenStatem,
+        F: Fn() -> StatemBuilder<S> + Send + Sync + 'static,
+    {
+        Self::behaviour(id, builder)
+    }
+
+    /// A behaviour, built anew each time.
+    fn behaviour<B, F>(id: impl Into<ChildId>, builder: F) -> Self
+    where
+        B: Behaviour,
+        F: Fn() -> BehaviourBuilder<B> + Send + Sync + 'static,
     {
         Self::linked(id, move || {
             let builder = builder();
@@ -315,7 +338,7 @@ impl ChildSpec {
     }
 
     /// As [`linked`](Self::linked), with a start function that does not wait.
-    fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
+    pub(crate) fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
     where
         F: Fn() -> Result<Started, StartError> + Send + Sync + 'static,
     {

@@ -4,6 +4,7 @@
 //! * [`Supervisor`]: a row of children, restarted by one of three
 //!   [strategies](Strategy).
 //! * [`DynamicSupervisor`]: children that come and go, each on its own.
+//! * [`TaskSupervisor`]: tasks that somebody waits for, or nobody.
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
 //!
@@ -35,6 +36,8 @@ mod supervisor;
 mod builder;
 mod handle;
 
+mod task_supervisor;
+
 #[cfg(test)]
 mod testing;
 
@@ -52,3 +55,4 @@ pub use start::{StartPanicked, Started};
 pub use supervisor::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
 };
+pub use task_supervisor::TaskSupervisor;

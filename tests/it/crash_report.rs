@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use resurgam::{
     Context, ExitReason, GenServer, InitError, Message, Node, Pid, ProcessRef, Reply,
-    ServerContext, ThreadContext, exit, kill, link, self_pid, spawn, spawn_link, spawn_options,
-    trap_exit,
+    ServerContext, Task, TaskError, ThreadContext, exit, kill, link, self_pid, spawn, spawn_link,
+    spawn_options, trap_exit,
 };
 use tokio::runtime::{Builder, Runtime};
 use tracing::dispatcher::{self, DefaultGuard};
@@ -77,6 +77,7 @@ fn reported<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
+    crate::support::keep_reports_open();
     let deed: Deed = Arc::new(deed);
     for workers in [0, 2] {
         let collector = Collector {
@@ -390,6 +391,39 @@ fn a_server_is_reported_once() {
                 reports[1]["place"].contains("crash_report.rs:"),
                 "{reports:#?}"
             );
+        },
+    );
+}
+
+async fn fails() {
+    panic!("no luck");
+}
+
+/// Law TASK-27: the crash of a task tells what ran, and on whose behalf.
+#[test]
+fn a_crash_of_a_task_tells_what_it_ran_and_for_whom() {
+    let test = |_: Context<()>| async {
+        let outer = Task::spawn(async { Task::spawn(fails()).unwrap().await });
+        let inner = soon(outer.unwrap().into_future()).await.unwrap();
+        assert!(matches!(
+            inner,
+            Err(TaskError::Down(ExitReason::Panicked(_)))
+        ));
+    };
+    reported(
+        || (),
+        test,
+        |reports| {
+            let [report] = reports else {
+                panic!("not one: {reports:#?}");
+            };
+            let label = &report["label"];
+            assert!(
+                label.ends_with("crash_report::fails::{{closure}}"),
+                "{label}"
+            );
+            assert_eq!(report["callers"], "[<0.2.1>, <0.1.1>]");
+            assert_eq!(report["pid"], "<0.3.1>");
         },
     );
 }

@@ -11,14 +11,14 @@ use futures::future::{join_all, select};
 use futures::{FutureExt, poll};
 use resurgam::{
     CallError, Context, Exit, ExitReason, GenServer, Info, InitError, ManualClock, Message, Node,
-    Pid, ProcessRef, Reply, SendError, ServerContext, ServerRef, StartError, StopServerError,
+    ProcessRef, Reply, SendError, ServerContext, ServerRef, StartError, StopServerError,
     ThreadContext, exit, is_alive, join, kill, link, monitor, process_info, register, self_pid,
     send, spawn, spawn_options, trap_exit, unregister, whereis,
 };
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::support::{idle, run, run_on_threads, run_with_clock};
+use crate::support::{Log, idle, pid_of, run, run_on_threads, run_with_clock};
 
 const MS: Duration = Duration::from_millis(1);
 const NS: Duration = Duration::from_nanos(1);
@@ -26,33 +26,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// How often a race is run.
 const ROUNDS: usize = 300;
-
-/// What a server did, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Log {
-    fn note(&self, what: impl std::fmt::Display) {
-        let mut log = self.0.lock().unwrap();
-        if !log.is_empty() {
-            log.push(' ');
-        }
-        write!(log, "{what}").unwrap();
-    }
-
-    /// Waits until this is the last that the server has noted; all it noted.
-    async fn until(&self, server: &ServerRef<Probe>, last: &str) -> String {
-        while !self.0.lock().unwrap().ends_with(last) {
-            is_alive(pid_of(server)).await.unwrap();
-        }
-        self.heard()
-    }
-
-    /// All that was noted since it was last asked.
-    fn heard(&self) -> String {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
 
 /// A server that does what it is told and notes it.
 struct Probe {
@@ -187,10 +160,6 @@ async fn start(log: &Log) -> ServerRef<Probe> {
     let server = Probe::start(birth(log)).await.unwrap();
     assert_eq!(log.heard(), "init");
     server
-}
-
-fn pid_of<M: Send + 'static>(process: &ProcessRef<M>) -> Pid {
-    process.pid().expect("it was spawned")
 }
 
 /// Once this has returned, all that was sent before has been handled.

@@ -2,8 +2,8 @@
 
 use resurgam::{
     CallError, ChildSpec, Context, ExitReason, GroupChange, GroupMonitor, Groups, LeaveError,
-    Membership, Message, Name, Pid, ProcessRef, StartError, Strategy, Supervisor, exit, join,
-    kill, spawn, trap_exit, yield_now,
+    Membership, Message, Name, Pid, ProcessRef, StartError, Strategy, Supervisor, exit, join, kill,
+    spawn, trap_exit, yield_now,
 };
 
 use crate::support::{idle, run, run_on_threads};
@@ -26,14 +26,21 @@ async fn end(pid: Pid, groups: &Groups) {
     let ended = join(pid);
     kill(pid);
     ended.await;
-    while groups.which_groups().iter().any(|group| groups.members(group).contains(&pid)) {
+    while groups
+        .which_groups()
+        .iter()
+        .any(|group| groups.members(group).contains(&pid))
+    {
         yield_now().await;
     }
 }
 
 fn names(groups: &Groups) -> Vec<String> {
     let groups = groups.which_groups();
-    groups.iter().map(|group| group.as_str().to_owned()).collect()
+    groups
+        .iter()
+        .map(|group| group.as_str().to_owned())
+        .collect()
 }
 
 /// A watcher's mailbox holds changes and nothing else.
@@ -109,7 +116,7 @@ fn death_ends_all_memberships_with_one_notice_per_group() {
         let (one, two) = (member(), member());
         groups.join_all("a", [one, one, two]).await.unwrap();
         groups.join("b", one).await.unwrap();
-        let watch = groups.monitor_scope(&ctx.self_ref(), |change| change);
+        let watch = groups.monitor_scope(ctx.self_ref(), |change| change);
         let (monitor, _) = watch.await.unwrap();
         end(one, &groups).await;
         assert_eq!(next(&mut ctx).await, left(monitor, "a", &[one, one]));
@@ -124,7 +131,7 @@ fn several_can_join_and_leave_at_once() {
     run(|mut ctx: Context<GroupChange>| async move {
         let groups = scope("scope").await;
         let (one, two) = (member(), member());
-        let watch = groups.monitor("a", &ctx.self_ref(), |change| change);
+        let watch = groups.monitor("a", ctx.self_ref(), |change| change);
         let (monitor, members) = watch.await.unwrap();
         assert_eq!(members, []);
         groups.join_all("a", [two, one]).await.unwrap();
@@ -140,12 +147,15 @@ fn several_can_join_and_leave_at_once() {
 
 /// PG-05
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one that is no process, and cannot wait for one"
+)]
 fn reading_asks_nobody() {
     run_on_threads(|_: Context<()>| async {
         let groups = scope("scope").await;
         let one = member();
         groups.join("a", one).await.unwrap();
-        // Not even the scheduler: a plain thread can read.
         let reader = groups.clone();
         let read = std::thread::spawn(move || (reader.members("a"), names(&reader)));
         assert_eq!(read.join().unwrap(), (vec![one], vec!["a".to_owned()]));
@@ -160,12 +170,12 @@ fn monitor_tells_the_members_and_every_change_after() {
         let (one, two) = (member(), member());
         groups.join("a", one).await.unwrap();
         let (monitor, members) = groups
-            .monitor("a", &ctx.self_ref(), |change| change)
+            .monitor("a", ctx.self_ref(), |change| change)
             .await
             .unwrap();
         assert_eq!(members, [one]);
         let (all, everybody) = groups
-            .monitor_scope(&ctx.self_ref(), |change| change)
+            .monitor_scope(ctx.self_ref(), |change| change)
             .await
             .unwrap();
         assert_ne!(monitor, all);
@@ -191,7 +201,7 @@ fn no_change_is_lost_while_a_monitor_begins() {
                 others.join("a", one).await.unwrap();
             });
             let (monitor, members) = groups
-                .monitor("a", &ctx.self_ref(), |change| change)
+                .monitor("a", ctx.self_ref(), |change| change)
                 .await
                 .unwrap();
             joining.unwrap().join().await;
@@ -210,12 +220,12 @@ fn nothing_is_told_after_a_monitor_was_taken_away() {
     run(|mut ctx: Context<GroupChange>| async move {
         let groups = scope("scope").await;
         let one = member();
-        let watch = groups.monitor("a", &ctx.self_ref(), |change| change);
+        let watch = groups.monitor("a", ctx.self_ref(), |change| change);
         let (monitor, _) = watch.await.unwrap();
         assert!(groups.demonitor(monitor).await.unwrap());
         assert!(!groups.demonitor(monitor).await.unwrap());
         groups.join("a", one).await.unwrap();
-        let watch = groups.monitor("a", &ctx.self_ref(), |change| change);
+        let watch = groups.monitor("a", ctx.self_ref(), |change| change);
         let (monitor, members) = watch.await.unwrap();
         assert_eq!(members, [one]);
         groups.leave("a", one).await.unwrap();
@@ -244,7 +254,9 @@ fn scopes_know_nothing_of_each_other() {
 fn restarted_scope_has_no_members() {
     run(|_: Context<()>| async {
         let sup = Supervisor::builder(Strategy::OneForOne)
-            .child(ChildSpec::server_with("groups", || Groups::builder("scope")))
+            .child(ChildSpec::server_with("groups", || {
+                Groups::builder("scope")
+            }))
             .start_link()
             .await
             .unwrap();
@@ -288,7 +300,7 @@ fn dead_process_does_not_stay_in_a_group() {
         let groups = scope("scope").await;
         let one = member();
         end(one, &groups).await;
-        let watch = groups.monitor("a", &ctx.self_ref(), |change| change);
+        let watch = groups.monitor("a", ctx.self_ref(), |change| change);
         let (monitor, _) = watch.await.unwrap();
         groups.join("a", one).await.unwrap();
         assert_eq!(next(&mut ctx).await, joined(monitor, "a", &[one]));
@@ -308,7 +320,7 @@ fn groups_of_a_scope_that_is_not_there_are_empty_and_cannot_be_joined() {
         assert_eq!(groups.join("a", member()).await, Err(missing.clone()));
         let error = groups.leave("a", member()).await;
         assert_eq!(error, Err(LeaveError::NoAnswer(missing.clone())));
-        let watch = groups.monitor("a", &ctx.self_ref(), |change| change);
+        let watch = groups.monitor("a", ctx.self_ref(), |change| change);
         assert_eq!(watch.await.unwrap_err(), missing);
     });
 }
@@ -326,7 +338,7 @@ fn watch_ends_with_its_watcher() {
             told.cast(1);
             change
         };
-        let (monitor, _) = groups.monitor("a", &watcher, wrap).await.unwrap();
+        let (monitor, _) = groups.monitor("a", watcher.clone(), wrap).await.unwrap();
         groups.join("a", member()).await.unwrap();
         assert_eq!(ctx.receive().await, Message::User(1));
         kill(watcher.pid().unwrap());
@@ -350,9 +362,12 @@ fn panic_of_a_watch_ends_the_watch_alone() {
     run(|mut ctx: Context<GroupChange>| async move {
         let groups = scope("scope").await;
         let (one, me) = (member(), ctx.self_ref());
-        let watch = groups.monitor("a", &me, |change| panic!("{change:?}"));
+        let watch = groups.monitor("a", me.clone(), |change| panic!("{change:?}"));
         let (broken, _) = watch.await.unwrap();
-        let (sound, _) = groups.monitor("a", &me, |change| change).await.unwrap();
+        let (sound, _) = groups
+            .monitor("a", me.clone(), |change| change)
+            .await
+            .unwrap();
         groups.join("a", one).await.unwrap();
         assert_eq!(next(&mut ctx).await, joined(sound, "a", &[one]));
         assert!(!groups.demonitor(broken).await.unwrap());
@@ -365,7 +380,11 @@ fn panic_of_a_watch_ends_the_watch_alone() {
 fn scope_that_has_ended_has_no_groups_and_can_be_started_again() {
     run(|mut ctx: Context<()>| async move {
         trap_exit(true);
-        for reason in [ExitReason::Kill, ExitReason::Shutdown, ExitReason::custom("gone")] {
+        for reason in [
+            ExitReason::Kill,
+            ExitReason::Shutdown,
+            ExitReason::custom("gone"),
+        ] {
             let server = Groups::builder("scope").start_link().await.unwrap();
             let groups = Groups::named("scope");
             groups.join("a", member()).await.unwrap();

@@ -1,11 +1,13 @@
 //! The laws, tested through the public API.
 
+mod agent;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
 mod exit;
 mod faults;
 mod gen_server;
+mod gen_statem;
 mod groups;
 mod info;
 mod lifecycle;
@@ -20,6 +22,7 @@ mod sim;
 mod spawn;
 mod supervisor;
 mod support;
+mod task;
 mod thread_process;
 mod tidy;
 mod timer;

@@ -1,9 +1,10 @@
 //! What the tests share: a world for each test, on every kind of runtime.
 
-use std::sync::OnceLock;
+use std::fmt::{Display, Write as _};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use resurgam::{Context, ExitReason, ManualClock, Node};
+use resurgam::{Context, ExitReason, ManualClock, Node, Pid, ProcessRef, is_alive};
 
 /// Runs a test as a process of a fresh node: on a current-thread runtime, on
 /// one with two workers, and under some seeds of the simulator. Fails if the
@@ -123,5 +124,40 @@ pub(crate) fn keep_reports_open() {
 pub(crate) async fn idle(mut ctx: Context<()>) {
     loop {
         ctx.receive().await;
+    }
+}
+
+pub(crate) fn pid_of<M: Send + 'static>(process: &ProcessRef<M>) -> Pid {
+    process.pid().expect("it was spawned")
+}
+
+/// What a process did, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    pub(crate) fn note(&self, what: impl Display) {
+        let mut log = self.0.lock().unwrap();
+        if !log.is_empty() {
+            log.push(' ');
+        }
+        write!(log, "{what}").unwrap();
+    }
+
+    /// Waits until this is the last that the process has noted; all it noted.
+    pub(crate) async fn until<M: Send + 'static>(
+        &self,
+        process: &ProcessRef<M>,
+        last: &str,
+    ) -> String {
+        while !self.0.lock().unwrap().ends_with(last) {
+            is_alive(pid_of(process)).await.unwrap();
+        }
+        self.heard()
+    }
+
+    /// All that was noted since it was last asked.
+    pub(crate) fn heard(&self) -> String {
+        std::mem::take(&mut *self.0.lock().unwrap())
     }
 }

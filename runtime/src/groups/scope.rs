@@ -183,7 +183,10 @@ impl GroupScope {
             return;
         };
         for group in member.groups {
-            let times = self.published.table.leave_for_good(group.as_str(), down.pid);
+            let times = self
+                .published
+                .table
+                .leave_for_good(group.as_str(), down.pid);
             self.tell(group, Membership::Left, vec![down.pid; times]);
         }
     }

@@ -61,7 +61,10 @@ impl Table {
 
     /// A process is in a group no more; how often it was.
     pub(super) fn leave_for_good(&self, group: &str, pid: Pid) -> usize {
-        let times = self.0.get_mut(group).and_then(|mut members| members.remove(&pid));
+        let times = self
+            .0
+            .get_mut(group)
+            .and_then(|mut members| members.remove(&pid));
         self.0.remove_if(group, |_, members| members.is_empty());
         times.unwrap_or(0)
     }

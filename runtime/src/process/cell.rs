@@ -74,6 +74,8 @@ pub(crate) struct Identity {
     pub(crate) name: Option<Name>,
     /// The label, for people.
     pub(crate) label: Option<Arc<str>>,
+    /// On whose behalf it works, the nearest first.
+    pub(crate) callers: Option<Arc<[Pid]>>,
 }
 
 impl Empty for Identity {
@@ -81,6 +83,7 @@ impl Empty for Identity {
         static EMPTY: Identity = Identity {
             name: None,
             label: None,
+            callers: None,
         };
         &EMPTY
     };
@@ -284,6 +287,10 @@ impl Header {
 
     pub(crate) fn label(&self) -> Option<Arc<str>> {
         self.identity.lock().label.clone()
+    }
+
+    pub(crate) fn callers(&self) -> Option<Arc<[Pid]>> {
+        self.identity.lock().callers.clone()
     }
 
     /// Whether timers are, or were, aimed at the process.

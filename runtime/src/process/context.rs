@@ -168,7 +168,7 @@ impl<M: Send + 'static> Context<M> {
     }
 
     /// Lets others run, if this turn's budget is spent.
-    async fn give_way(&self) {
+    pub(crate) async fn give_way(&self) {
         let mut gave_way = false;
         std::future::poll_fn(|cx| {
             if gave_way || self.process.owner().spend() {
@@ -301,8 +301,10 @@ impl<M: Send + 'static> Context<M> {
 
     /// A plain process ends when it receives the order to stop.
     fn obey(&self, order: System) {
-        let System::Stop(reason) = order;
-        self.process.owner().fate = Some(reason);
+        match order {
+            System::Stop(reason) => self.process.owner().fate = Some(reason),
+            System::Timeout(_) => unreachable!("only state machines arm such timers"),
+        }
     }
 }
 

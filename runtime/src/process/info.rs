@@ -24,6 +24,8 @@ pub struct ProcessInfo {
     pub label: Option<String>,
     /// Who spawned it; `None` if no process did.
     pub parent: Option<Pid>,
+    /// On whose behalf it works, the nearest first, if it is a task.
+    pub callers: Vec<Pid>,
     /// Whether it traps exits.
     pub trap_exit: bool,
     /// Who it is linked to.
@@ -51,6 +53,7 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
         name,
         label: header.label().as_deref().map(str::to_owned),
         parent: header.parent(),
+        callers: header.callers().as_deref().unwrap_or_default().to_vec(),
         trap_exit: owner.exit_mode == ExitMode::Trapped,
         links: owner.bonds.links.linked().collect(),
         monitors: owner

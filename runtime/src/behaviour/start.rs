@@ -1,4 +1,4 @@
-//! Starting a server: [`ServerBuilder`], [`StartError`].
+//! Starting a behaviour: [`BehaviourBuilder`], [`StartError`].
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,8 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::serve::serve;
-use super::{GenServer, ServerContext, ServerRef};
+use super::{Behaviour, Birth};
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
 use crate::node::Node;
@@ -52,10 +51,12 @@ impl From<SpawnError> for StartError {
     }
 }
 
-/// How a server is to be started; made by [`GenServer::builder`].
+/// How a server or a state machine is to be started; made by
+/// [`GenServer::builder`](crate::GenServer::builder) and
+/// [`GenStatem::builder`](crate::GenStatem::builder).
 #[must_use = "a builder does nothing until `start`"]
-pub struct ServerBuilder<S: GenServer> {
-    args: S::Args,
+pub struct BehaviourBuilder<B: Behaviour> {
+    args: B::Args,
     name: Option<Name>,
     label: Option<String>,
     timeout: Option<Duration>,
@@ -69,8 +70,8 @@ enum Bond {
     Free,
 }
 
-impl<S: GenServer> ServerBuilder<S> {
-    pub(super) fn new(args: S::Args) -> Self {
+impl<B: Behaviour> BehaviourBuilder<B> {
+    pub(crate) fn new(args: B::Args) -> Self {
         Self {
             args,
             name: None,
@@ -105,7 +106,7 @@ impl<S: GenServer> ServerBuilder<S> {
         self
     }
 
-    /// Starts the server. See [`GenServer::start`].
+    /// Starts the server, linked to nobody.
     ///
     /// # Errors
     ///
@@ -114,30 +115,32 @@ impl<S: GenServer> ServerBuilder<S> {
     /// # Cancel safety
     ///
     /// If the future is dropped before the server is up, the server is killed.
-    pub async fn start(self) -> Result<ServerRef<S>, StartError> {
+    pub async fn start(self) -> Result<ProcessRef<B::Message>, StartError> {
         self.launch(Bond::Free).await
     }
 
-    /// Starts the server linked to the current process. See
-    /// [`GenServer::start_link`].
+    /// Starts the server, linked to the process that runs, which becomes its
+    /// parent.
     ///
     /// # Errors
     ///
-    /// See [`StartError`].
+    /// See [`StartError`]. A caller that traps exits finds no exit message of a
+    /// server that did not start; one that does not is ended with it unless
+    /// the reason is [`ExitReason::Normal`] (laws GS-03, PLIB-06).
     ///
     /// # Cancel safety
     ///
     /// As [`start`](Self::start).
-    pub async fn start_link(self) -> Result<ServerRef<S>, StartError> {
+    pub async fn start_link(self) -> Result<ProcessRef<B::Message>, StartError> {
         self.launch(Bond::Linked).await
     }
 
-    async fn launch(self, bond: Bond) -> Result<ServerRef<S>, StartError> {
+    async fn launch(self, bond: Bond) -> Result<ProcessRef<B::Message>, StartError> {
         let timeout = self.timeout;
         self.spawn(bond)?.wait(timeout).await
     }
 
-    fn spawn(self, bond: Bond) -> Result<Birth<S::Message>, StartError> {
+    fn spawn(self, bond: Bond) -> Result<Starting<B::Message>, StartError> {
         let node = self.node.unwrap_or_else(Node::current);
         let starter = node.inner().sender();
         let mut options = SpawnOptions::new(node);
@@ -156,9 +159,15 @@ impl<S: GenServer> ServerBuilder<S> {
         };
         let word = Arc::new(Slot::new());
         let (args, ack) = (self.args, Ack::new(Arc::clone(&word), starter));
-        let spawned = options
-            .spawn(move |context| serve::<S>(ServerContext::new(context, parent), args, ack))?;
-        Ok(Birth {
+        let spawned = options.spawn(move |context| {
+            let birth = Birth {
+                context,
+                parent,
+                ack,
+            };
+            B::live(args, birth)
+        })?;
+        Ok(Starting {
             server: spawned.process,
             bond,
             word: Some(word),
@@ -166,9 +175,9 @@ impl<S: GenServer> ServerBuilder<S> {
     }
 }
 
-impl<S: GenServer> fmt::Debug for ServerBuilder<S> {
+impl<B: Behaviour> fmt::Debug for BehaviourBuilder<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder")
+        f.debug_struct("BehaviourBuilder")
             .field("name", &self.name)
             .field("label", &self.label)
             .field("timeout", &self.timeout)
@@ -181,7 +190,7 @@ type Word = Option<Result<(), StartError>>;
 
 /// By what a server tells whoever starts it that it is up, or why not. Dropped
 /// before that, it tells that the server ends.
-pub(super) struct Ack {
+pub(crate) struct Ack {
     /// Taken when it has told.
     word: Cell<Option<Arc<Slot<Word>>>>,
     starter: Pid,
@@ -217,14 +226,14 @@ impl Drop for Ack {
 
 /// A server that was spawned and is not up yet. Dropped, it takes the server
 /// along: nothing half-done stays behind.
-struct Birth<M: Send + 'static> {
+struct Starting<M: Send + 'static> {
     server: ProcessRef<M>,
     bond: Bond,
     /// Taken when the outcome is clear.
     word: Option<Arc<Slot<Word>>>,
 }
 
-impl<M: Send + 'static> Birth<M> {
+impl<M: Send + 'static> Starting<M> {
     async fn wait(mut self, timeout: Option<Duration>) -> Result<ProcessRef<M>, StartError> {
         let word = match timeout {
             None => self.word().await,
@@ -278,7 +287,7 @@ impl<M: Send + 'static> Birth<M> {
     }
 }
 
-impl<M: Send + 'static> Drop for Birth<M> {
+impl<M: Send + 'static> Drop for Starting<M> {
     fn drop(&mut self) {
         if self.word.is_some() {
             self.kill();
