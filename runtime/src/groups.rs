@@ -5,7 +5,6 @@ pub(crate) mod table;
 
 use std::fmt;
 
-use crate::caught::{PanicPayload, discard_payload};
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, ServerBuilder, ServerRef};
 use crate::name::Name;
@@ -15,7 +14,7 @@ use crate::process_ref::ProcessRef;
 use crate::reply::{CallError, Reply};
 
 pub use scope::GroupScope;
-use scope::Watch;
+use scope::Teller;
 
 /// The process groups of one scope: names under which any number of processes
 /// can be found together.
@@ -110,15 +109,12 @@ pub struct GroupRequest(Request);
 enum Request {
     Join(Name, Vec<Pid>, Reply<()>),
     Leave(Name, Vec<Pid>, Reply<Result<(), LeaveError>>),
-    Monitor(Option<Name>, Pid, Tell, Reply<(GroupMonitor, Members)>),
+    Monitor(Option<Name>, Pid, Teller, Reply<(GroupMonitor, Members)>),
     Demonitor(GroupMonitor, Reply<bool>),
 }
 
 /// The members of groups.
 type Members = Vec<(Name, Vec<Pid>)>;
-
-/// Tells a watcher.
-type Tell = Box<dyn FnMut(GroupChange) -> Result<(), PanicPayload> + Send>;
 
 impl Groups {
     /// A scope to be started: registered under its name, linked to a parent or
@@ -220,6 +216,11 @@ impl Groups {
     /// # Errors
     ///
     /// If the scope did not answer, or the process is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped while it waits, the watch may have begun; it
+    /// ends with the process that it tells.
     pub async fn monitor<M: Send + 'static>(
         &self,
         group: impl Into<Name>,
@@ -264,8 +265,8 @@ impl Groups {
         let Some(pid) = watcher.pid() else {
             return Err(CallError::Down(ExitReason::NoProcess));
         };
-        let tell = Watch::teller(watcher, wrap);
-        self.ask(|reply| Request::Monitor(group, pid, tell, reply))
+        let teller = Teller::new(watcher, wrap);
+        self.ask(|reply| Request::Monitor(group, pid, teller, reply))
             .await
     }
 

@@ -375,6 +375,43 @@ fn panic_of_a_watch_ends_the_watch_alone() {
     });
 }
 
+/// Panics when it is dropped.
+struct Sore;
+
+impl Drop for Sore {
+    fn drop(&mut self) {
+        panic!("as it was told");
+    }
+}
+
+/// The scope outlives what its watches hold.
+#[test]
+fn destructor_of_a_watch_that_panics_harms_nobody() {
+    run(|ctx: Context<GroupChange>| async move {
+        let groups = scope("scope").await;
+        let one = member();
+        groups.join("a", one).await.unwrap();
+        let sore = Sore;
+        let wrap = move |change| {
+            let _ = &sore;
+            change
+        };
+        let watch = groups.monitor("a", ctx.self_ref(), wrap).await;
+        let (monitor, _) = watch.unwrap();
+        assert!(groups.demonitor(monitor).await.unwrap());
+        let watcher = spawn(|_: Context<GroupChange>| std::future::pending::<()>()).unwrap();
+        let sore = Sore;
+        let wrap = move |change| {
+            let _ = &sore;
+            change
+        };
+        let watch = groups.monitor("a", watcher.clone(), wrap).await;
+        end(watcher.pid().unwrap(), &groups).await;
+        while groups.demonitor(watch.as_ref().unwrap().0).await.unwrap() {}
+        assert_eq!(groups.members("a"), [one]);
+    });
+}
+
 /// The table goes with its scope, however that ends, before anyone is told.
 #[test]
 fn scope_that_has_ended_has_no_groups_and_can_be_started_again() {

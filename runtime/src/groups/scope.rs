@@ -5,10 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::table::Table;
-use super::{
-    GroupChange, GroupMonitor, GroupRequest, LeaveError, Members, Membership, PanicPayload,
-    Request, Tell, discard_payload,
-};
+use super::{GroupChange, GroupMonitor, GroupRequest, LeaveError, Members, Membership, Request};
+use crate::caught::{PanicPayload, discard_payload, drop_caught};
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, Info, InitError, ServerContext};
 use crate::name::Name;
@@ -49,25 +47,39 @@ struct Member {
 }
 
 /// Who watches what.
-pub(super) struct Watch {
+struct Watch {
     /// All groups, if it names none.
     group: Option<Name>,
-    tell: Tell,
+    teller: Teller,
+}
+
+/// Tells a watcher. What it does and what it holds are the user's: a panic of
+/// either must not take the scope along, and every membership with it.
+pub(super) struct Teller(Option<Box<dyn FnMut(GroupChange) + Send>>);
+
+impl Teller {
+    pub(super) fn new<M: Send + 'static>(
+        watcher: ProcessRef<M>,
+        mut wrap: impl FnMut(GroupChange) -> M + Send + 'static,
+    ) -> Self {
+        Self(Some(Box::new(move |change| watcher.cast(wrap(change)))))
+    }
+
+    fn tell(&mut self, change: GroupChange) -> Result<(), PanicPayload> {
+        let Some(tell) = &mut self.0 else {
+            return Ok(());
+        };
+        panic::catch_unwind(AssertUnwindSafe(|| tell(change)))
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        drop_caught(self.0.take());
+    }
 }
 
 impl Watch {
-    /// What tells a watcher.
-    pub(super) fn teller<M: Send + 'static>(
-        watcher: ProcessRef<M>,
-        mut wrap: impl FnMut(GroupChange) -> M + Send + 'static,
-    ) -> Tell {
-        Box::new(move |change| {
-            let message = panic::catch_unwind(AssertUnwindSafe(|| wrap(change)))?;
-            watcher.cast(message);
-            Ok(())
-        })
-    }
-
     fn is_for(&self, group: &Name) -> bool {
         self.group.as_ref().is_none_or(|watched| watched == group)
     }
@@ -107,10 +119,10 @@ impl GenServer for GroupScope {
                 reply.send(());
             }
             Request::Leave(group, pids, reply) => reply.send(self.leave(group, pids)),
-            Request::Monitor(group, watcher, tell, reply) => {
+            Request::Monitor(group, watcher, teller, reply) => {
                 let members = self.members_of(group.as_ref());
                 let monitor = monitor(watcher);
-                self.watches.insert(monitor, Watch { group, tell });
+                self.watches.insert(monitor, Watch { group, teller });
                 reply.send((GroupMonitor(monitor), members));
             }
             Request::Demonitor(GroupMonitor(monitor), reply) => {
@@ -214,7 +226,7 @@ impl GroupScope {
             if !watching(watch) {
                 return true;
             }
-            let told = (watch.tell)(GroupChange {
+            let told = watch.teller.tell(GroupChange {
                 monitor: GroupMonitor(monitor),
                 group: group.clone(),
                 what,

@@ -40,9 +40,11 @@ where
             place,
             callers,
         } = self;
+        // Made before the lock is taken, which is for a few instructions.
+        let label = type_name::<F>().into();
         current::with(|process| {
             let mut identity = process.header().identity.lock();
-            identity.label = Some(type_name::<F>().into());
+            identity.label = Some(label);
             if callers.is_some() {
                 identity.callers = callers;
             }
