@@ -461,6 +461,27 @@ pub(crate) fn next_entry<M>(
     Some(Entry::Message(message))
 }
 
+/// The message at this place of the inbox, taken out of its midst. The notices
+/// keep their places among the others.
+pub(crate) fn remove_message<M>(
+    inbox: &mut VecDeque<M>,
+    received: &mut u64,
+    notices: &mut VecDeque<Stamped<Notice>>,
+    at: usize,
+) -> Option<M> {
+    let message = inbox.remove(at)?;
+    // Counted as if it had been the first: so what came after it is where it
+    // was, and what came before it moves by one.
+    let removed = *received + at as u64;
+    for notice in notices.iter_mut() {
+        if notice.position > *received && notice.position <= removed {
+            notice.position += 1;
+        }
+    }
+    *received += 1;
+    Some(message)
+}
+
 /// Whether a buffer that held so many messages is too large to be kept by an
 /// idle process.
 pub(crate) fn is_large<M>(messages: usize) -> bool {

@@ -12,6 +12,7 @@ pub(crate) mod join;
 pub(crate) mod links;
 pub(crate) mod owner;
 pub(crate) mod reaction;
+pub(crate) mod select;
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -210,7 +211,7 @@ fn flush(process: &Process, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> 
         .notices
         .iter()
         .position(|notice| wanted(&notice.value))?;
-    owner.rare.notices.remove(at).map(|notice| notice.value)
+    owner.take_notice(at)
 }
 
 /// Monitors a process, by pid or by the name it has now: when it ends, a

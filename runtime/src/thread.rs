@@ -20,6 +20,7 @@ use crate::process::body::{self, Checkpoint};
 use crate::process::cell::Process;
 use crate::process::context::Context;
 use crate::process::current;
+use crate::process::select::MessageRef;
 use crate::process_ref::ProcessRef;
 use crate::signal::Message;
 
@@ -145,6 +146,19 @@ impl<M: Send + 'static> ThreadContext<M> {
             return None;
         }
         self.waiting.block_on(self.context.receive_timeout(timeout))
+    }
+
+    /// Receives the first message that is wanted, and blocks until there is
+    /// one. As [`Context::receive_match`].
+    ///
+    /// # Panics
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_match<F>(&mut self, wanted: F) -> Message<M>
+    where
+        F: FnMut(MessageRef<'_, M>) -> bool,
+    {
+        self.waiting.block_on(self.context.receive_match(wanted))
     }
 
     /// Receives a message if one lies in the mailbox.

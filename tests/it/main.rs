@@ -15,6 +15,7 @@ mod link;
 mod monitor;
 mod registry;
 mod scheduler;
+mod selective_receive;
 mod shutdown;
 mod signals;
 #[cfg(feature = "sim")]

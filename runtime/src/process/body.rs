@@ -193,11 +193,8 @@ fn heed(process: &Process, signals: Queue<Stamped<Signal>>) {
 fn refresh<'a>(mut owner: OwnerGuard<'a>, process: &'a Process) -> Option<ExitReason> {
     owner.budget = Owner::BUDGET;
     // Whoever waits for it is polled or woken now.
-    owner.unseen = false;
-    if owner.rare.is_there()
-        && owner.rare.receiver.is_some()
-        && (owner.unread || !owner.rare.notices.is_empty())
-    {
+    let has_news = std::mem::take(&mut owner.unseen);
+    if owner.rare.is_there() && owner.rare.receiver.is_some() && has_news {
         let receiver = owner.rare.receiver.take();
         drop(owner);
         if let Some(receiver) = receiver {

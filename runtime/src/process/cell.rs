@@ -614,8 +614,8 @@ impl Process {
     #[inline(always)]
     unsafe fn take_in(&self, mut locked: Locked<'_>) -> Queue<Stamped<Signal>> {
         let mut owner = self.header().owner.0.borrow_mut();
-        owner.unseen = true;
         if locked.has_mail() {
+            owner.unseen = true;
             // SAFETY: the caller's.
             owner.swollen |= unsafe { (self.base().vtable.take)(self, &mut locked) };
             owner.unread = true;
@@ -630,6 +630,7 @@ impl Process {
             }
         }
         let signals = if locked.has_signals() {
+            owner.unseen = true;
             std::mem::take(&mut locked.shared().signals)
         } else {
             Queue::EMPTY
@@ -824,6 +825,25 @@ impl<M> Typed<M> {
             rare.last_ended = exit.from;
         }
         entry
+    }
+
+    /// What was taken in and not received, to be looked at by functions of the
+    /// user's and then given back.
+    pub(crate) fn lend_inbox(&self) -> VecDeque<M> {
+        assert!(current::is(self), "only the process itself may receive");
+        // SAFETY: the process is the current one, so this thread has its turn.
+        std::mem::take(unsafe { self.front().inbox.get() })
+    }
+
+    /// Takes back what was lent, before what came meanwhile; whether there is
+    /// anything.
+    pub(crate) fn return_inbox(&self, mut lent: VecDeque<M>) -> bool {
+        assert!(current::is(self), "only the process itself may receive");
+        // SAFETY: as above; nothing of the user's runs here.
+        let inbox = unsafe { self.front().inbox.get() };
+        lent.append(inbox);
+        *inbox = lent;
+        !inbox.is_empty()
     }
 
     /// The oldest message of what was taken in, if nothing else is to be heeded

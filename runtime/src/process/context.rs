@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::node::seam::observe;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::{Next, Typed};
+use crate::process::cell::{Next, OwnerGuard, Typed};
 use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::signal::{Message, Notice, System};
@@ -241,13 +241,25 @@ impl<M: Send + 'static> Context<M> {
             body::drain(&self.process);
             owner = self.process.owner();
         }
+        self.wait_for_message(owner, cx.waker());
+        Poll::Pending
+    }
+
+    /// From now on a message wakes the process, which has seen all there is.
+    #[inline]
+    pub(super) fn wait_for_message(&self, mut owner: OwnerGuard<'_>, waker: &Waker) {
         owner.attention = Attention::Messages;
         owner.unseen = false;
-        if self.is_foreign(cx.waker()) || owner.rare.receiver.is_some() {
+        if self.is_foreign(waker) || owner.rare.receiver.is_some() {
             drop(owner);
-            self.wait_by(cx.waker());
+            self.wait_by(waker);
         }
-        Poll::Pending
+    }
+
+    /// The process, which must be the one that runs.
+    pub(super) fn own_process(&self) -> &Typed<M> {
+        self.expect_own_process();
+        &self.process
     }
 
     #[inline]
@@ -260,7 +272,7 @@ impl<M: Send + 'static> Context<M> {
     }
 
     #[inline]
-    fn observe(&self, entry: Option<&Entry<M>>) {
+    pub(super) fn observe(&self, entry: Option<&Entry<M>>) {
         let _ = entry;
         observe!(
             self.process.header().node,
@@ -300,7 +312,7 @@ impl<M: Send + 'static> Context<M> {
     }
 
     /// A plain process ends when it receives the order to stop.
-    fn obey(&self, order: System) {
+    pub(super) fn obey(&self, order: System) {
         match order {
             System::Stop(reason) => self.process.owner().fate = Some(reason),
             System::Timeout(_) => unreachable!("only state machines arm such timers"),

@@ -196,9 +196,9 @@ fn take_end(process: &Process, pid: Pid) -> Option<ExitReason> {
     let tells =
         |notice: &Notice| matches!(notice, Notice::Exit(exit, Cause::Linked) if exit.from == pid);
     // The latest first: it is the one that was waited for.
-    let notices = &mut owner.rare.notices;
+    let notices = &owner.rare.notices;
     let at = notices.iter().rposition(|notice| tells(&notice.value))?;
-    match notices.remove(at)?.value {
+    match owner.take_notice(at)? {
         Notice::Exit(exit, _) => Some(exit.reason),
         Notice::Down(_) | Notice::System(_) => None,
     }

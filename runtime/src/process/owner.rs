@@ -62,6 +62,8 @@ pub(crate) struct Rare {
     pub(crate) monitors: Few<MonitorRef, Pid>,
     // Invariant: positions do not decrease.
     pub(crate) notices: VecDeque<Stamped<Notice>>,
+    /// How many notices were taken out of their midst.
+    pub(crate) flushed: u32,
     /// The process whose end was the last one received as an exit message.
     pub(crate) last_ended: Pid,
     /// Whether the body waits for an exit message outside a receive.
@@ -106,6 +108,7 @@ impl Rare {
             numbered: 0,
             monitors: Few::None,
             notices: VecDeque::new(),
+            flushed: 0,
             last_ended: Pid::OUTSIDE,
             awaits_end: false,
             unheard: Vec::new(),
@@ -172,6 +175,13 @@ impl Owner {
     pub(crate) fn spend(&mut self) -> bool {
         self.budget = self.budget.saturating_sub(1);
         self.budget > 0
+    }
+
+    /// Takes a notice out of the midst of the others.
+    pub(crate) fn take_notice(&mut self, at: usize) -> Option<Notice> {
+        let notice = self.rare.notices.remove(at)?;
+        self.rare.flushed = self.rare.flushed.wrapping_add(1);
+        Some(notice.value)
     }
 
     /// A number for an unlink or a monitor of this process.
