@@ -50,6 +50,7 @@ mod process_ref;
 mod registry;
 mod reply;
 mod report;
+mod request;
 mod scheduler;
 mod signal;
 #[cfg(feature = "sim")]
@@ -94,6 +95,7 @@ pub use process::{
 pub use process_ref::{ProcessRef, SendError};
 pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
+pub use request::{Request, RequestCollection};
 pub use signal::{Down, Exit, Message};
 pub use spawn::{SpawnError, SpawnOptions, Spawned};
 pub use task::{

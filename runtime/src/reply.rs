@@ -18,7 +18,7 @@ use crate::node::{NodeInner, later};
 use crate::pid::Pid;
 use crate::process::alarm::{Deadline, Time};
 use crate::process::body::{self, Checkpoint};
-use crate::process::cell::Process;
+use crate::process::cell::{Process, Typed};
 use crate::process::current;
 use crate::process_ref::{ProcessRef, push_call};
 use crate::timer::Sleep;
@@ -339,6 +339,29 @@ fn at_home<R>(cx: &Context<'_>, look: impl FnOnce(&Process) -> R) -> Option<R> {
     .flatten()
 }
 
+/// Sends a request; where its answer comes.
+#[inline]
+pub(crate) fn request<M, T, F>(
+    server: &Typed<M>,
+    caller: Pid,
+    home: Option<Process>,
+    make: F,
+) -> Waiter<T>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    F: FnOnce(Reply<T>) -> M,
+{
+    let (waiter, replier, owed) = answer(caller, home, Server::of(server));
+    let message = make(Reply {
+        answer: Some(replier),
+    });
+    observe!(server.header().node, |world| world
+        .called(server.header().pid, &owed));
+    push_call(server, caller, message, owed);
+    waiter
+}
+
 impl<M: Send + 'static, T: Send + 'static, F> Unpin for Call<'_, M, T, F> {}
 
 impl<'a, M, T, F> Call<'a, M, T, F>
@@ -381,17 +404,9 @@ where
             (process.header().pid, is_own.then(|| lend(process)))
         });
         let (caller, home) = home.unwrap_or((Pid::OUTSIDE, None));
-        let (waiter, replier, owed) = answer(caller, home, Server::of(&server));
-        let message = request(Reply {
-            answer: Some(replier),
-        });
-        observe!(header.node, |world| world.called(header.pid, &owed));
-        push_call(&server, caller, message, owed);
+        let answer = self::request(&server, caller, home, request);
         let limit = Limit::new(&header.node, self.timeout, cx);
-        Ok(Waiting {
-            answer: waiter,
-            limit,
-        })
+        Ok(Waiting { answer, limit })
     }
 
     /// Sends the request.

@@ -14,6 +14,7 @@ mod lifecycle;
 mod link;
 mod monitor;
 mod registry;
+mod request;
 mod scheduler;
 mod selective_receive;
 mod shutdown;

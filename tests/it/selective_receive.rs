@@ -10,7 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{FutureExt, pin_mut, poll};
 use resurgam::{
     Context, ExitKind, ExitReason, Message, MessageRef, ThreadContext, exit, flush_exit, join,
-    kill, link, monitor, self_pid, sleep, spawn, spawn_link, trap_exit, yield_now,
+    kill, link, monitor, self_pid, spawn, spawn_link, trap_exit, yield_now,
 };
 
 use crate::support::{idle, pid_of, run, run_on_threads, run_with_clock};
@@ -197,21 +197,18 @@ fn zero_timeout_looks_at_every_message() {
 
 #[test]
 fn what_is_wanted_goes_before_the_timeout() {
-    run(|mut ctx: Context<usize>| async move {
-        let second = Duration::from_secs(1);
+    run_with_clock(|mut ctx: Context<usize>, clock| async move {
+        let hour = Duration::from_secs(3600);
         let me = ctx.self_ref();
-        let sender = spawn(move |_: Context<()>| async move {
-            sleep(second / 2).await;
+        {
+            let receive = ctx.receive_match(is(2)).timeout(hour);
+            pin_mut!(receive);
+            assert!(poll!(&mut receive).is_pending());
             me.cast(1);
             me.cast(2);
-        })
-        .unwrap();
-        assert_eq!(
-            ctx.receive_match(is(2)).timeout(3600 * second).await,
-            Some(Message::User(2))
-        );
-        sender.join().await;
-        assert_eq!(ctx.receive_match(is(2)).timeout(second).await, None);
+            clock.advance(hour);
+            assert_eq!(receive.await, Some(Message::User(2)));
+        }
         assert_eq!(ctx.receive().await, Message::User(1));
     });
 }
