@@ -36,6 +36,7 @@ mod few;
 pub mod gen_server;
 pub mod gen_statem;
 mod groups;
+mod interval;
 mod lifecycle;
 mod mailbox;
 mod name;
@@ -77,10 +78,15 @@ pub use gen_statem::{
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };
+pub use interval::{Interval, IntervalRef};
 pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
 pub use pid::{MonitorRef, Pid};
+pub use process::alias::{
+    Alias, AliasMode, MonitorAlias, alias, alias_priority, link_priority, monitor_alias,
+    monitor_as, monitor_priority, unalias,
+};
 pub use process::cell::ProcessOutput;
 pub use process::context::{Context, Receive};
 pub use process::info::ProcessInfo;

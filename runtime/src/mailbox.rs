@@ -150,16 +150,34 @@ impl Core {
             drop(locked);
             return Err(signal);
         }
-        let position = locked.0.pushed;
-        locked.0.signals.push_back(Stamped {
-            position,
-            value: signal,
-        });
-        locked.0.flags |= SIGNALS;
-        if planted!(SignalDoesNotWake) && locked.state() == RunState::Idle as u32 {
-            return Ok(Wake::Already);
+        if let Signal::AliasDown(down) = &signal {
+            down.1.close();
         }
-        Ok(locked.wake())
+        Ok(locked.append_signal(signal))
+    }
+
+    /// As [`push_signal`](Self::push_signal), if `admit` says so under the
+    /// lock; it may say which signal goes before it.
+    pub(crate) fn push_signal_if(
+        &self,
+        signal: Signal,
+        admit: impl FnOnce() -> Option<Option<Signal>>,
+    ) -> Result<Wake, Signal> {
+        let mut locked = self.lock();
+        let admitted = (!locked.is_closed()).then(admit).flatten();
+        let Some(before) = admitted else {
+            drop(locked);
+            return Err(signal);
+        };
+        let woken = before.map(|before| locked.append_signal(before));
+        let wake = locked.append_signal(signal);
+        Ok(woken.unwrap_or(wake))
+    }
+
+    /// Does something under the lock.
+    pub(crate) fn locked<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _locked = self.lock();
+        act()
     }
 
     /// Wakes the process for another reason than its mailbox.
@@ -316,6 +334,20 @@ impl Locked<'_> {
         self.0.flags |= TOLD;
     }
 
+    /// Takes a signal in.
+    fn append_signal(&mut self, signal: Signal) -> Wake {
+        let position = self.0.pushed;
+        self.0.signals.push_back(Stamped {
+            position,
+            value: signal,
+        });
+        self.0.flags |= SIGNALS;
+        if planted!(SignalDoesNotWake) && self.state() == RunState::Idle as u32 {
+            return Wake::Already;
+        }
+        self.wake()
+    }
+
     /// Wakes for something else than the queue.
     #[inline]
     fn notify(&mut self) -> Wake {
@@ -356,6 +388,24 @@ impl<M> Mailbox<M> {
             return Err(message);
         }
         Ok(self.append(locked, message))
+    }
+
+    /// As `push`, if `admit` says so under the lock; it may say which signal
+    /// goes before the message.
+    pub(crate) fn push_if(
+        &self,
+        message: M,
+        admit: impl FnOnce() -> Option<Option<Signal>>,
+    ) -> Result<Wake, M> {
+        let mut locked = self.core.lock();
+        let admitted = (!locked.is_closed()).then(admit).flatten();
+        let Some(before) = admitted else {
+            drop(locked);
+            return Err(message);
+        };
+        let woken = before.map(|before| locked.append_signal(before));
+        let wake = self.append(locked, message);
+        Ok(woken.unwrap_or(wake))
     }
 
     /// As `push`, and notes the reply that the message asks for, so that the

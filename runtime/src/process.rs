@@ -2,6 +2,7 @@
 //! act for the process that calls them, however deep in library code.
 
 pub(crate) mod alarm;
+pub(crate) mod alias;
 pub(crate) mod body;
 pub(crate) mod cell;
 pub(crate) mod context;
@@ -28,6 +29,7 @@ use crate::registry::{RegisterError, UnregisterError};
 use crate::signal::{Down, Notice, Signal, Watcher};
 use crate::spawn::{Manner, SpawnError, SpawnOptions};
 use crate::timer::{Elapsed, Sleep, TimerRef};
+use alias::Special;
 use cell::{Process, ProcessOutput};
 use context::Context;
 use info::ProcessInfo;
@@ -150,7 +152,13 @@ pub fn link(pid: Pid) {
     // An unlink of the other end that has come ends the link there was, and a
     // new one is asked for (law LINK-14).
     body::drain(&process);
-    let send = process.owner().bonds.links.link(pid);
+    let send = {
+        let mut owner = process.owner();
+        if owner.rare.is_there() {
+            owner.rare.unmark_link(pid);
+        }
+        owner.bonds.links.link(pid)
+    };
     deliver_link(&process, pid, send);
 }
 
@@ -168,6 +176,7 @@ pub fn unlink(pid: Pid) {
     let send = {
         let mut owner = process.owner();
         let number = owner.number();
+        owner.rare.unmark_link(pid);
         owner.bonds.links.unlink(pid, number)
     };
     deliver_link(&process, pid, send);
@@ -198,7 +207,7 @@ pub fn flush_exit(pid: Pid) -> Option<ExitReason> {
         |notice| matches!(notice, Notice::Exit(exit, _) if exit.from == pid || planted!(FlushTakesAny)),
     )? {
         Notice::Exit(exit, _) => Some(exit.reason),
-        Notice::Down(_) | Notice::System(_) => None,
+        Notice::Down(_) | Notice::System(_) | Notice::User(_) => None,
     }
 }
 
@@ -244,23 +253,39 @@ fn flush(process: &Process, wanted: impl Fn(&Notice) -> bool) -> Option<Notice> 
 #[track_caller]
 pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
     let process = current::expect("monitor");
+    let reference = process.new_monitor();
+    watch(&process, reference, target.into(), None);
+    reference
+}
+
+impl Process {
+    /// A reference for a monitor of this process.
+    fn new_monitor(&self) -> MonitorRef {
+        MonitorRef::new(self.header().pid, self.owner().number())
+    }
+}
+
+/// Puts a monitor of this process into force.
+fn watch(process: &Process, reference: MonitorRef, target: Dest, special: Option<Special>) {
     let header = process.header();
-    let (target, name) = match target.into() {
+    let (target, name) = match target {
         Dest::Pid(pid) => (pid, None),
         Dest::Name(name) => (
             header.node.registry.whereis(&name).unwrap_or(Pid::OUTSIDE),
             Some(name),
         ),
     };
-    let reference = {
+    if target == header.pid {
+        return;
+    }
+    let way = special.as_ref().and_then(Special::way);
+    {
         let mut owner = process.owner();
-        let reference = MonitorRef::new(header.pid, owner.number());
-        if target == header.pid {
-            return reference;
-        }
         owner.rare.monitors.insert(reference, target);
-        reference
-    };
+        if let Some(special) = special {
+            owner.rare.specials().add(reference, special);
+        }
+    }
     observe!(header.node, |world| world.monitored(reference, target));
     let (to, signal) = if target == Pid::OUTSIDE {
         // Nobody has the name, so nobody else can tell.
@@ -270,13 +295,19 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
             name,
             reason: ExitReason::NoProcess,
         };
-        (header.pid, Signal::Down(down))
+        let signal = match way {
+            Some(way) => Signal::AliasDown(Box::new((down, way))),
+            None => Signal::Down(down),
+        };
+        (header.pid, signal)
     } else {
-        let watcher = Watcher::Process { name };
+        let watcher = match way {
+            Some(way) => Watcher::Alias(Box::new((name, way))),
+            None => Watcher::Process { name },
+        };
         (target, Signal::Monitor { reference, watcher })
     };
     NodeInner::deliver(&header.node, header.pid, to, signal);
-    reference
 }
 
 /// Takes a monitor back; whether it was still in force. `false` means that its
@@ -289,13 +320,25 @@ pub fn monitor(target: impl Into<Dest>) -> MonitorRef {
 #[track_caller]
 pub fn demonitor(reference: MonitorRef) -> bool {
     let process = current::expect("demonitor");
-    let header = process.header();
     if planted!(DemonitoredFires) {
         return process.owner().rare.monitors.get(&reference).is_some();
     }
-    let Some(target) = process.owner().rare.monitors.remove(&reference) else {
-        return false;
+    take_back(&process, reference)
+}
+
+/// Takes a monitor of this process back; whether it was in force.
+fn take_back(process: &Process, reference: MonitorRef) -> bool {
+    let header = process.header();
+    let (target, special) = {
+        let mut owner = process.owner();
+        let Some(target) = owner.rare.monitors.remove(&reference) else {
+            return false;
+        };
+        (target, owner.rare.take_special(reference))
     };
+    if let Some(special) = special {
+        special.close(process.core());
+    }
     observe!(header.node, |world| world.demonitored(reference));
     NodeInner::deliver(
         &header.node,

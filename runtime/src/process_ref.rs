@@ -333,7 +333,7 @@ impl<M: Send + 'static> Load for Request<M> {
 
 /// Schedules the process if a push woke it.
 #[inline]
-fn scheduled<E>(process: &Process, push: Result<Wake, E>) -> Result<(), E> {
+pub(crate) fn scheduled<E>(process: &Process, push: Result<Wake, E>) -> Result<(), E> {
     let wake = push?;
     observe!(process.header().node, |world| world
         .arrived(process.header().pid));

@@ -1,11 +1,14 @@
 //! What travels between processes ([`Signal`]) and what arrives ([`Message`]).
 
-use std::sync::Arc;
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
 use crate::node::seam::Load;
 use crate::pid::{MonitorRef, Pid};
+use crate::process::alias::Way;
 use crate::process::info::ProcessInfo;
 use crate::slot::Slot;
 
@@ -32,6 +35,13 @@ pub(crate) enum Signal {
     Demonitor { reference: MonitorRef },
     /// A monitored process ended.
     Down(Down),
+    /// As `Down`, of a monitor with an alias, which is closed on arrival.
+    AliasDown(Box<(Down, Arc<Way>)>),
+    /// A message that came through an alias has ended this monitor of the
+    /// receiver's.
+    AliasUsed { reference: MonitorRef },
+    /// Something that is received before all that has no priority.
+    Urgent(Urgent),
     /// Somebody asks how the receiver is.
     Query {
         asker: Pid,
@@ -52,9 +62,53 @@ impl Load for Signal {
             Self::Monitor { reference, .. } => format!("monitor {reference:?}"),
             Self::Demonitor { reference } => format!("demonitor {reference:?}"),
             Self::Down(down) => format!("down {:?} {}", down.reference, down.reason),
+            Self::AliasDown(down) => format!("down {:?} {}", down.0.reference, down.0.reason),
+            Self::AliasUsed { reference } => format!("alias of {reference:?} used"),
+            Self::Urgent(Urgent::Message(_)) => "priority message".to_owned(),
+            Self::Urgent(Urgent::Exit(exit)) => format!("priority exit {}", exit.reason),
             Self::Query { .. } => "process info".to_owned(),
             Self::System(order) => format!("{order:?}"),
         }
+    }
+}
+
+impl Signal {
+    /// An exit signal that somebody asked for.
+    pub(crate) fn asked(exit: Exit) -> Self {
+        Self::Exit {
+            exit,
+            cause: Cause::Asked,
+        }
+    }
+}
+
+/// What has priority.
+#[derive(Debug)]
+pub(crate) enum Urgent {
+    Message(Maker),
+    Exit(Exit),
+}
+
+/// Makes a message of the receiver's type when it is received.
+pub(crate) struct Maker(pub(crate) Unshared<dyn FnOnce() -> Box<dyn Any + Send> + Send>);
+
+/// Something that is only ever taken, never looked at by two: so it may lie in
+/// what is shared. The mutex says so to the compiler, and is never locked.
+pub(crate) struct Unshared<T: ?Sized>(Mutex<Box<T>>);
+
+impl<T: ?Sized> Unshared<T> {
+    pub(crate) fn new(value: Box<T>) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn into_inner(self) -> Box<T> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Maker")
     }
 }
 
@@ -73,6 +127,8 @@ pub(crate) enum Watcher {
     /// The process that owns the monitor, by a [`Down`]; with the name it
     /// watched, if it watched by name.
     Process { name: Option<Name> },
+    /// As `Process`, by a monitor whose end closes an alias.
+    Alias(Box<(Option<Name>, Arc<Way>)>),
     /// Whoever waits at the slot.
     Waiter(Arc<Slot<ExitReason>>),
 }
@@ -128,4 +184,6 @@ pub(crate) enum Notice {
     Exit(Exit, Cause),
     Down(Down),
     System(System),
+    /// A message of the process's own type that did not come by the mailbox.
+    User(Maker),
 }

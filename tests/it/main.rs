@@ -1,6 +1,7 @@
 //! The laws, tested through the public API.
 
 mod agent;
+mod alias;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
@@ -10,6 +11,7 @@ mod gen_server;
 mod gen_statem;
 mod groups;
 mod info;
+mod interval;
 mod lifecycle;
 mod link;
 mod monitor;

@@ -436,3 +436,19 @@ fn selective_receive_holds_up_no_signal() {
         );
     });
 }
+
+/// What was seen and is not wanted may lie there while all is at rest.
+#[cfg(feature = "sim")]
+#[test]
+fn selective_receive_may_wait_with_mail() {
+    resurgam::sim::Plan::new().seeds(8).run(|sim| {
+        let process = sim.client(|mut ctx: Context<usize>| async move {
+            ctx.self_ref().cast(1);
+            monitor("nobody");
+            let hour = Duration::from_secs(3600);
+            assert_eq!(ctx.receive_match(is(2)).timeout(hour).await, None);
+            assert_eq!(ctx.receive_match(is(1)).await, Message::User(1));
+        });
+        assert_eq!(sim.run(process.join()), ExitReason::Normal);
+    });
+}

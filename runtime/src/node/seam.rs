@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::NodeInner;
+use crate::caught::drop_caught;
 use crate::clock::Clock;
 use crate::exit_reason::ExitReason;
 use crate::mailbox::Wake;
@@ -192,7 +193,10 @@ impl NodeInner {
             | Signal::UnlinkAck { .. }
             | Signal::Demonitor { .. }
             | Signal::Down(_)
-            | Signal::System(_) => drop(signal),
+            | Signal::AliasDown(_)
+            | Signal::AliasUsed { .. }
+            | Signal::Urgent(_)
+            | Signal::System(_) => drop_caught(signal),
         }
     }
 }

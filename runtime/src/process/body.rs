@@ -10,14 +10,16 @@ use crate::mailbox::{Attention, Stamped, Wake};
 use crate::node::NodeInner;
 use crate::node::seam::observe;
 use crate::panic_hook;
+use crate::pid::Pid;
 use crate::pool::Queue;
+use crate::process::alias::Special;
 use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
 use crate::process::owner::Owner;
 use crate::process::reaction::{Reaction, react_to_exit};
 use crate::reply;
-use crate::signal::{Cause, Exit, Notice, Signal};
+use crate::signal::{Cause, Down, Exit, Notice, Signal, Urgent};
 
 /// Whether an operation of a process may go on.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -327,7 +329,10 @@ fn handle(process: &Process, signal: Stamped<Signal>) {
         Signal::Exit { exit, cause } => handle_exit(process, position, exit, cause),
         Signal::Link { from } => process.owner().bonds.links.on_link(from),
         Signal::Unlink { from, number } => {
-            process.owner().bonds.links.on_unlink(from);
+            let mut owner = process.owner();
+            unmark_link(&mut owner, from);
+            owner.bonds.links.on_unlink(from);
+            drop(owner);
             if planted!(UnlinkNotAcknowledged) {
                 return;
             }
@@ -347,15 +352,18 @@ fn handle(process: &Process, signal: Stamped<Signal>) {
             let watcher = process.owner().bonds.watchers.remove(&reference);
             drop(watcher);
         }
-        Signal::Down(down) => {
+        Signal::Down(down) => handle_down(process, position, down),
+        Signal::AliasDown(down) => handle_down(process, position, down.0),
+        Signal::AliasUsed { reference } => {
+            super::take_back(process, reference);
+        }
+        Signal::Urgent(Urgent::Message(message)) => {
             let mut owner = process.owner();
-            if owner.rare.monitors.remove(&down.reference).is_some() {
-                observe!(header.node, |world| world.down(down.reference));
-                owner.rare.notices.push_back(Stamped {
-                    position,
-                    value: Notice::Down(down),
-                });
-            }
+            owner.rare.put_notice(position, Notice::User(message), true);
+        }
+        Signal::Urgent(Urgent::Exit(exit)) => {
+            let owner = process.owner();
+            react(owner, position, exit, Cause::Asked, true);
         }
         Signal::Query { asker, answer } => {
             let info = info::of(process);
@@ -371,8 +379,24 @@ fn handle(process: &Process, signal: Stamped<Signal>) {
     }
 }
 
+fn handle_down(process: &Process, position: u64, down: Down) {
+    let mut owner = process.owner();
+    if owner.rare.monitors.remove(&down.reference).is_none() {
+        return;
+    }
+    observe!(process.header().node, |world| world.down(down.reference));
+    let special = owner.rare.take_special(down.reference);
+    let has_priority = special.as_ref().is_some_and(Special::has_priority);
+    let notice = match special {
+        Some(special) => special.tell(down).map_or_else(Notice::Down, Notice::User),
+        None => Notice::Down(down),
+    };
+    owner.rare.put_notice(position, notice, has_priority);
+}
+
 fn handle_exit(process: &Process, position: u64, exit: Exit, cause: Cause) {
     let mut owner = process.owner();
+    let has_priority = cause == Cause::Linked && unmark_link(&mut owner, exit.from);
     let counts = match cause {
         Cause::Asked => true,
         Cause::Linked => owner.bonds.links.on_exit(exit.from),
@@ -384,12 +408,20 @@ fn handle_exit(process: &Process, position: u64, exit: Exit, cause: Cause) {
         drop(owner);
         return;
     }
+    react(owner, position, exit, cause, has_priority);
+}
+
+/// A link goes, and its priority with it; whether it had that.
+fn unmark_link(owner: &mut Owner, other: Pid) -> bool {
+    owner.rare.is_there() && owner.rare.unmark_link(other)
+}
+
+/// Does what an exit signal that counts says.
+fn react(mut owner: OwnerGuard<'_>, position: u64, exit: Exit, cause: Cause, has_priority: bool) {
     match react_to_exit(owner.exit_mode, cause, exit) {
         Reaction::Deliver(exit) => {
-            owner.rare.notices.push_back(Stamped {
-                position,
-                value: Notice::Exit(exit, cause),
-            });
+            let notice = Notice::Exit(exit, cause);
+            owner.rare.put_notice(position, notice, has_priority);
         }
         Reaction::Die(reason) => owner.fate = Some(reason),
         Reaction::Ignore(exit) => {

@@ -821,8 +821,11 @@ impl<M> Typed<M> {
         let Owner { received, rare, .. } = owner;
         let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
         owner.unread = !inbox.is_empty();
-        if let Some(Entry::Notice(Notice::Exit(exit, Cause::Linked))) = &entry {
-            rare.last_ended = exit.from;
+        if let Some(Entry::Notice(notice)) = &entry {
+            rare.urgent = rare.urgent.saturating_sub(1);
+            if let Notice::Exit(exit, Cause::Linked) = notice {
+                rare.last_ended = exit.from;
+            }
         }
         entry
     }

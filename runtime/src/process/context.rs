@@ -49,13 +49,14 @@ pub(crate) enum Event<M> {
     System(System),
 }
 
-impl<M> From<Entry<M>> for Event<M> {
+impl<M: 'static> From<Entry<M>> for Event<M> {
     fn from(entry: Entry<M>) -> Self {
         match entry {
             Entry::Message(message) => Self::Message(Message::User(message)),
             Entry::Notice(Notice::Exit(exit, _)) => Self::Message(Message::Exit(exit)),
             Entry::Notice(Notice::Down(down)) => Self::Message(Message::Down(down)),
             Entry::Notice(Notice::System(order)) => Self::System(order),
+            Entry::Notice(Notice::User(maker)) => Self::Message(Message::User(maker.make())),
         }
     }
 }
@@ -304,6 +305,10 @@ impl<M: Send + 'static> Context<M> {
         }
         let mut owner = self.process.owner();
         owner.attention = Attention::Signals;
+        #[cfg(feature = "sim")]
+        {
+            owner.selects = false;
+        }
         if owner.rare.receiver.is_some() {
             let receiver = owner.rare.receiver.take();
             drop(owner);

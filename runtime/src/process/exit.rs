@@ -132,13 +132,17 @@ fn drop_unread(process: &Process) {
         return;
     }
     let notices = std::mem::take(&mut owner.rare.notices);
+    let specials = owner.rare.take_specials();
     let receiver = owner.rare.receiver.take();
     let alarm = owner.rare.alarm.take();
     drop(owner);
     if let Some(alarm) = alarm {
         process.header().node.timers.cancel(alarm);
     }
-    drop_caught(notices);
+    notices.into_iter().for_each(drop_caught);
+    if let Some(specials) = specials {
+        specials.into_monitors().for_each(drop_caught);
+    }
     drop_caught(receiver);
 }
 
@@ -291,6 +295,17 @@ pub(crate) fn tell_watcher(
                 reason,
             });
             NodeInner::deliver(node, dead, reference.owner(), down);
+        }
+        Watcher::Alias(alias) => {
+            let (name, way) = *alias;
+            let down = Down {
+                reference,
+                pid: dead,
+                name,
+                reason,
+            };
+            let signal = Signal::AliasDown(Box::new((down, way)));
+            NodeInner::deliver(node, dead, reference.owner(), signal);
         }
         Watcher::Waiter(slot) => node.settle(dead, reference.owner(), &slot, reason),
     }

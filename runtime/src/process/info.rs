@@ -45,7 +45,7 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
     let queued = process.queue_len();
     let owner = process.owner();
     let watching = |(reference, watcher): (&crate::MonitorRef, &Watcher)| match watcher {
-        Watcher::Process { .. } => Some(reference.owner()),
+        Watcher::Process { .. } | Watcher::Alias(_) => Some(reference.owner()),
         Watcher::Waiter(_) => None,
     };
     ProcessInfo {

@@ -200,7 +200,7 @@ fn take_end(process: &Process, pid: Pid) -> Option<ExitReason> {
     let at = notices.iter().rposition(|notice| tells(&notice.value))?;
     match owner.take_notice(at)? {
         Notice::Exit(exit, _) => Some(exit.reason),
-        Notice::Down(_) | Notice::System(_) => None,
+        Notice::Down(_) | Notice::System(_) | Notice::User(_) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::mailbox::{Attention, Stamped};
 use crate::pid::{MonitorRef, Pid};
 use crate::pool::{Empty, Lazy};
 use crate::process::alarm::Alarm;
+use crate::process::alias::{Special, Specials};
 use crate::process::cell::Process;
 use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
@@ -45,6 +46,9 @@ pub(crate) struct Owner {
     pub(crate) fate: Option<ExitReason>,
     pub(crate) bonds: Lazy<Bonds>,
     pub(crate) rare: Lazy<Rare>,
+    /// Whether it waits in a selective receive, which leaves mail behind.
+    #[cfg(feature = "sim")]
+    pub(crate) selects: bool,
 }
 
 /// Who is to be told of the end.
@@ -62,8 +66,11 @@ pub(crate) struct Rare {
     pub(crate) monitors: Few<MonitorRef, Pid>,
     // Invariant: positions do not decrease.
     pub(crate) notices: VecDeque<Stamped<Notice>>,
-    /// How many notices were taken out of their midst.
+    /// How often notices were taken out of their midst or put there.
     pub(crate) flushed: u32,
+    /// How many of the first notices have priority.
+    pub(crate) urgent: u32,
+    specials: Option<Box<Specials>>,
     /// The process whose end was the last one received as an exit message.
     pub(crate) last_ended: Pid,
     /// Whether the body waits for an exit message outside a receive.
@@ -103,12 +110,72 @@ impl Empty for Bonds {
 impl Rare {
     const SWEEP_MIN: usize = 32;
 
+    /// The monitors and links that are not plain.
+    pub(crate) fn specials(&mut self) -> &mut Specials {
+        self.specials.get_or_insert_default()
+    }
+
+    /// What is not plain of a monitor, taken out.
+    pub(crate) fn take_special(&mut self, reference: MonitorRef) -> Option<Special> {
+        let special = self.specials.as_mut()?.remove(reference);
+        self.tidy_specials();
+        special
+    }
+
+    /// A link is gone, or a plain one now; whether it had priority.
+    pub(crate) fn unmark_link(&mut self, pid: Pid) -> bool {
+        let was_marked = self
+            .specials
+            .as_mut()
+            .is_some_and(|all| all.unmark_link(pid));
+        self.tidy_specials();
+        was_marked
+    }
+
+    /// All that was special, to be dropped.
+    pub(crate) fn take_specials(&mut self) -> Option<Box<Specials>> {
+        self.specials.take()
+    }
+
+    fn tidy_specials(&mut self) {
+        if self.specials.as_ref().is_some_and(|all| all.is_empty()) {
+            self.specials = None;
+        }
+    }
+
+    /// Puts a notice where it is to be received: at its place among the
+    /// messages, or before all that has no priority (law PRIO-02).
+    pub(crate) fn put_notice(&mut self, position: u64, value: Notice, has_priority: bool) {
+        if !has_priority {
+            return self.notices.push_back(Stamped { position, value });
+        }
+        let at = self.urgent as usize;
+        self.notices.insert(at, Stamped { position: 0, value });
+        self.urgent += 1;
+        self.flushed = self.flushed.wrapping_add(1);
+    }
+
+    /// Takes notices back that were taken out for a while, so many of them with
+    /// priority. What has come meanwhile goes behind what is of its kind.
+    pub(crate) fn put_back(&mut self, mut notices: VecDeque<Stamped<Notice>>, urgent: usize) {
+        let newly_urgent = std::mem::replace(&mut self.urgent, urgent as u32);
+        let mut new = std::mem::take(&mut self.notices);
+        let plain = new.split_off(newly_urgent as usize);
+        notices.extend(plain);
+        self.notices = notices;
+        for notice in new {
+            self.put_notice(0, notice.value, true);
+        }
+    }
+
     const fn new() -> Self {
         Self {
             numbered: 0,
             monitors: Few::None,
             notices: VecDeque::new(),
             flushed: 0,
+            urgent: 0,
+            specials: None,
             last_ended: Pid::OUTSIDE,
             awaits_end: false,
             unheard: Vec::new(),
@@ -168,6 +235,8 @@ impl Owner {
             fate: None,
             bonds: Lazy::default(),
             rare: Lazy::default(),
+            #[cfg(feature = "sim")]
+            selects: false,
         }
     }
 
@@ -181,6 +250,9 @@ impl Owner {
     pub(crate) fn take_notice(&mut self, at: usize) -> Option<Notice> {
         let notice = self.rare.notices.remove(at)?;
         self.rare.flushed = self.rare.flushed.wrapping_add(1);
+        if at < self.rare.urgent as usize {
+            self.rare.urgent -= 1;
+        }
         Some(notice.value)
     }
 

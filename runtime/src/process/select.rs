@@ -11,7 +11,7 @@ use crate::mailbox::{self, Entry, Stamped};
 use crate::process::body;
 use crate::process::cell::Typed;
 use crate::process::context::{Context, Event};
-use crate::signal::{Cause, Down, Exit, Message, Notice};
+use crate::signal::{Cause, Down, Exit, Maker, Message, Notice};
 
 /// A message that lies in the mailbox, as a selective receive looks at it.
 #[derive(Debug, PartialEq)]
@@ -227,6 +227,10 @@ where
         }
         self.is_waiting = true;
         let process = self.context.own_process();
+        #[cfg(feature = "sim")]
+        {
+            process.owner().selects = true;
+        }
         self.context.wait_for_message(process.owner(), cx.waker());
         Poll::Pending
     }
@@ -277,7 +281,7 @@ enum Next {
 
 impl Place {
     /// Sets out, or goes on after something else has changed the mailbox.
-    fn catch_up<M>(&mut self, lent: &Lent<'_, M>) {
+    fn catch_up<M: Send + 'static>(&mut self, lent: &Lent<'_, M>) {
         self.message = self.message.max(lent.received).max(self.since);
         if self.flushed != lent.flushed {
             self.flushed = lent.flushed;
@@ -286,7 +290,7 @@ impl Place {
     }
 
     /// What is to be looked at next.
-    fn next<M>(&mut self, lent: &Lent<'_, M>) -> Option<Next> {
+    fn next<M: Send + 'static>(&mut self, lent: &Lent<'_, M>) -> Option<Next> {
         let skip = |notice: &&Stamped<Notice>| {
             notice.position < self.since && !matches!(notice.value, Notice::System(_))
         };
@@ -316,23 +320,28 @@ struct Lent<'a, M> {
     process: &'a Typed<M>,
     inbox: VecDeque<M>,
     notices: VecDeque<Stamped<Notice>>,
+    /// How many of the first notices have priority.
+    urgent: usize,
     received: u64,
     flushed: u32,
 }
 
-impl<'a, M> Lent<'a, M> {
+impl<'a, M: Send + 'static> Lent<'a, M> {
     fn of(process: &'a Typed<M>) -> Self {
         let inbox = process.lend_inbox();
         let mut owner = process.owner();
-        let (notices, flushed) = if owner.rare.is_there() {
-            (std::mem::take(&mut owner.rare.notices), owner.rare.flushed)
-        } else {
-            (VecDeque::new(), 0)
-        };
+        let mut notices = VecDeque::new();
+        let (mut urgent, mut flushed) = (0, 0);
+        if owner.rare.is_there() {
+            notices = std::mem::take(&mut owner.rare.notices);
+            urgent = std::mem::take(&mut owner.rare.urgent) as usize;
+            flushed = owner.rare.flushed;
+        }
         Self {
             process,
             inbox,
             notices,
+            urgent,
             received: owner.received,
             flushed,
         }
@@ -349,8 +358,28 @@ impl<'a, M> Lent<'a, M> {
                 Notice::Exit(exit, _) => wanted(MessageRef::Exit(exit)),
                 Notice::Down(down) => wanted(MessageRef::Down(down)),
                 Notice::System(_) => true,
+                Notice::User(_) => self.with_made(at, |message| wanted(MessageRef::User(message))),
             },
         }
+    }
+
+    /// Makes a message that was not made yet, and looks at it.
+    fn with_made(&mut self, at: usize, look: impl FnOnce(&M) -> bool) -> bool {
+        // Out of the mailbox meanwhile: if this panics, it is gone.
+        let Some(notice) = self.notices.remove(at) else {
+            return false;
+        };
+        let Notice::User(maker) = notice.value else {
+            unreachable!("just seen")
+        };
+        let message = maker.make::<M>();
+        let is_wanted = look(&message);
+        let notice = Stamped {
+            position: notice.position,
+            value: Notice::User(Maker::of(|| message)),
+        };
+        self.notices.insert(at, notice);
+        is_wanted
     }
 
     fn remove(&mut self, next: Next) -> Entry<M> {
@@ -364,7 +393,12 @@ impl<'a, M> Lent<'a, M> {
                 } = self;
                 mailbox::remove_message(inbox, received, notices, at).map(Entry::Message)
             }
-            Next::Notice(at) => self.notices.remove(at).map(|n| Entry::Notice(n.value)),
+            Next::Notice(at) => {
+                if at < self.urgent {
+                    self.urgent -= 1;
+                }
+                self.notices.remove(at).map(|n| Entry::Notice(n.value))
+            }
         };
         if let Some(Entry::Notice(Notice::Exit(exit, Cause::Linked))) = &entry {
             self.process.owner().rare.last_ended = exit.from;
@@ -378,8 +412,9 @@ impl<M> Drop for Lent<'_, M> {
         let mut owner = self.process.owner();
         owner.received = self.received;
         if !self.notices.is_empty() {
-            self.notices.append(&mut owner.rare.notices);
-            owner.rare.notices = std::mem::take(&mut self.notices);
+            owner
+                .rare
+                .put_back(std::mem::take(&mut self.notices), self.urgent);
         }
         owner.unread = self.process.return_inbox(std::mem::take(&mut self.inbox));
     }

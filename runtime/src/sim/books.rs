@@ -180,8 +180,10 @@ impl Books {
         let header = process.header();
         let owner = process.owner();
         let (attention, notices) = (owner.attention, owner.rare.notices.len());
+        let (selects, unseen) = (owner.selects, owner.unseen);
         drop(owner);
-        let receives = attention == Attention::Messages;
+        // What a selective receive has seen and does not want may stay.
+        let receives = attention == Attention::Messages && (!selects || unseen);
         if process.core().is_signalled() || receives && (process.queue_len() > 0 || notices > 0) {
             self.violated(format!("I13: {} sleeps and has mail", header.pid));
         }
