@@ -24,6 +24,7 @@ mod sim;
 mod spawn;
 mod supervisor;
 mod support;
+mod sys;
 mod task;
 mod thread_process;
 mod tidy;
