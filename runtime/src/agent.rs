@@ -1,5 +1,6 @@
 //! Agents: [`Agent`], Elixir's `Agent`. A process that keeps a state.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::exit_reason::ExitReason;
@@ -76,6 +77,10 @@ impl<S: Send + 'static> GenServer for AgentServer<S> {
         run(&mut self.state);
         Ok(())
     }
+
+    fn as_state(&mut self) -> &mut dyn Any {
+        &mut self.state
+    }
 }
 
 impl<S: Send + 'static> Agent<S> {
@@ -123,6 +128,10 @@ impl<S: Send + 'static> Agent<S> {
     /// The agent that has this name on this node, looked up at each call.
     pub fn named_on(node: &Node, name: impl Into<Name>) -> Self {
         Self(node.named(name))
+    }
+
+    pub(crate) fn server(&self) -> &ServerRef<AgentServer<S>> {
+        &self.0
     }
 
     /// The agent's pid; `None` for a name that nobody has.

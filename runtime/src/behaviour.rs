@@ -2,8 +2,10 @@
 //! them, how their callbacks are run, how they are stopped.
 
 mod callback;
+mod last_words;
 mod start;
 mod stop;
+mod timeout_time;
 
 use std::fmt;
 
@@ -11,10 +13,14 @@ use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::context::{Context, Event};
 use crate::signal::{Down, Exit, Message, System};
+use crate::sys::desk::Desk;
+use crate::sys::request::Request;
 
 pub(crate) use callback::{acknowledge, before_init, before_terminate, caught, panicked};
+pub(crate) use last_words::leave_report;
 pub use start::{BehaviourBuilder, StartError};
 pub use stop::StopServerError;
+pub use timeout_time::TimeoutTime;
 
 /// What a [`BehaviourBuilder`] starts: a [`GenServer`](crate::GenServer) or a
 /// [`GenStatem`](crate::GenStatem). There are no others.
@@ -39,6 +45,8 @@ pub struct Birth<M> {
     pub(crate) parent: Option<Pid>,
     /// By what it tells that it is up, or why not.
     pub(crate) ack: start::Ack,
+    /// What follows its events from the beginning.
+    pub(crate) desk: Option<Box<Desk>>,
 }
 
 impl<M> fmt::Debug for Birth<M> {
@@ -89,6 +97,8 @@ pub(crate) enum Incoming {
     Stop(ExitReason),
     /// A timer of this number is due.
     Timeout(u64),
+    /// `sys` asks for something.
+    Request(Request),
 }
 
 /// What an entry of the mailbox means to a behaviour with this parent, which
@@ -103,5 +113,6 @@ pub(crate) fn meaning<M>(event: Event<M>, parent: Pid) -> Result<M, Incoming> {
         Event::Message(Message::Down(down)) => Incoming::Info(Info::Down(down)),
         Event::System(System::Stop(reason)) => Incoming::Stop(reason),
         Event::System(System::Timeout(number)) => Incoming::Timeout(number),
+        Event::System(System::Request(request)) => Incoming::Request(request),
     })
 }

@@ -2,19 +2,21 @@
 
 mod serve;
 
+use std::any::{Any, type_name};
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::behaviour::{Behaviour, BehaviourBuilder, Birth};
 use crate::exit_reason::ExitReason;
-use crate::node::Node;
-use crate::pid::Pid;
+use crate::node::{Node, later};
+use crate::pid::{MonitorRef, Pid};
 use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
 use crate::reply::Reply;
+use crate::sys::desk::Desk;
 
-pub use crate::behaviour::{Info, InitError, StartError, StopServerError};
+pub use crate::behaviour::{Info, InitError, StartError, StopServerError, TimeoutTime};
 
 /// A typed reference to a server.
 pub type ServerRef<S> = ProcessRef<<S as GenServer>::Message>;
@@ -150,6 +152,82 @@ pub trait GenServer: Sized + Send + 'static {
         async {}
     }
 
+    /// What is shown of the state in [`sys::get_status`](crate::sys::get_status)
+    /// and in the crash report; nothing, if it is not written. What must not be
+    /// seen is left out here (laws SYS-08, LOG-07).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fmt::Debug;
+    ///
+    /// # use resurgam_runtime::{ExitReason, GenServer, InitError, ServerContext};
+    /// struct Session {
+    ///     user: String,
+    ///     password: String,
+    /// }
+    ///
+    /// impl GenServer for Session {
+    ///     # type Args = ();
+    ///     # type Message = ();
+    ///     # async fn init(_: (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+    ///     #     Err(InitError::Ignore)
+    ///     # }
+    ///     # async fn handle(&mut self, _: (), _: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+    ///     #     Ok(())
+    ///     # }
+    ///     // …
+    ///     fn format_status(&self) -> impl Debug {
+    ///         ("user", &self.user)
+    ///     }
+    /// }
+    /// ```
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| f.write_str("not shown"))
+    }
+
+    /// What is shown of a message in the log, the trace and the crash report;
+    /// its type, if it is not written. It is asked only while somebody
+    /// [looks](crate::sys).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fmt::Debug;
+    ///
+    /// # use resurgam_runtime::{ExitReason, GenServer, InitError, ServerContext};
+    /// #[derive(Debug)]
+    /// enum Msg {
+    ///     Add(u64),
+    /// }
+    ///
+    /// # struct Counter(u64);
+    /// impl GenServer for Counter {
+    ///     # type Args = ();
+    ///     # type Message = Msg;
+    ///     # async fn init(_: (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+    ///     #     Ok(Self(0))
+    ///     # }
+    ///     # async fn handle(&mut self, _: Msg, _: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+    ///     #     Ok(())
+    ///     # }
+    ///     // …
+    ///     fn format_message(message: &Msg) -> impl Debug {
+    ///         message
+    ///     }
+    /// }
+    /// ```
+    fn format_message(message: &Self::Message) -> impl fmt::Debug {
+        let _ = message;
+        fmt::from_fn(|f| f.write_str(type_name::<Self::Message>()))
+    }
+
+    /// What `sys` shows as the state.
+    #[doc(hidden)]
+    fn as_state(&mut self) -> &mut dyn Any {
+        self
+    }
+
     /// Starts the server, linked to nobody.
     ///
     /// # Errors
@@ -181,6 +259,84 @@ pub trait GenServer: Sized + Send + 'static {
         Self::builder(args).start_link()
     }
 
+    /// Starts the server, monitored by the process that runs. See
+    /// [`BehaviourBuilder::start_monitor`].
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    fn start_monitor(
+        args: Self::Args,
+    ) -> impl Future<Output = Result<(ServerRef<Self>, MonitorRef), StartError>> + Send {
+        Self::builder(args).start_monitor()
+    }
+
+    /// Turns the process that runs into this server, whose state is made
+    /// already; what the process returns with (law GS-80). Its parent is the
+    /// process that spawned it. What was in the mailbox is handled as if it had
+    /// come later.
+    ///
+    /// # Panics
+    ///
+    /// If the context is of another process.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the server is gone, and
+    /// [`terminate`](Self::terminate) does not run.
+    ///
+    /// # Differences from Erlang
+    ///
+    /// A name belongs to the process, so none is given, and none can be wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{
+    ///     Context, ExitReason, GenServer, InitError, Node, Reply, ServerContext,
+    /// };
+    ///
+    /// struct Seven;
+    ///
+    /// impl GenServer for Seven {
+    ///     type Args = ();
+    ///     type Message = Reply<u8>;
+    ///
+    ///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+    ///         Ok(Self)
+    ///     }
+    ///
+    ///     async fn handle(
+    ///         &mut self,
+    ///         reply: Reply<u8>,
+    ///         _: &mut ServerContext<Self>,
+    ///     ) -> Result<(), ExitReason> {
+    ///         reply.send(7);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::new()?;
+    /// let server = node.spawn(|ctx: Context<Reply<u8>>| async {
+    ///     // Whatever it takes to begin.
+    ///     Seven.enter_loop(ctx).await
+    /// })?;
+    /// assert_eq!(node.block_on(server.call(|reply| reply)), Ok(7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn enter_loop(
+        self,
+        context: Context<Self::Message>,
+    ) -> impl Future<Output = ExitReason> + Send {
+        serve::enter_loop(self, context)
+    }
+
     /// A server to be configured, then started.
     fn builder(args: Self::Args) -> ServerBuilder<Self> {
         ServerBuilder::new(args)
@@ -198,28 +354,70 @@ pub struct ServerContext<S: GenServer> {
 /// What callbacks ordered to happen next. Most servers never do.
 struct Ordered<M> {
     next: Option<M>,
-    timeout: Option<Duration>,
+    wait: Option<Wait<M>>,
     last_reply: Option<LastReply>,
+    /// What `sys` has put there.
+    desk: Option<Box<Desk>>,
+}
+
+/// A time that the server waits for if nothing comes before.
+struct Wait<M> {
+    due: Due,
+    /// What is handled then; [`Info::Timeout`] if it is nothing.
+    message: Option<M>,
+}
+
+/// When a wait is over.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Due {
+    /// So long after the callback that ordered it.
+    After(Duration),
+    /// As [`After`](Self::After), which began meanwhile.
+    Since(Instant),
+    At(Instant),
+}
+
+impl Due {
+    /// The same, from now on.
+    fn begun(self, node: &Node) -> Self {
+        match self {
+            Self::After(time) => Self::Since(node.deadline(time)),
+            Self::Since(_) | Self::At(_) => self,
+        }
+    }
+
+    /// So much later, unless it is a time of the clock.
+    fn shifted(self, time: Duration) -> Self {
+        match self {
+            Self::Since(at) => Self::Since(later(at, time)),
+            Self::After(_) | Self::At(_) => self,
+        }
+    }
 }
 
 /// A reply that goes out after `terminate`.
 type LastReply = Box<dyn FnOnce() + Send>;
 
 impl<S: GenServer> ServerContext<S> {
-    fn new(context: Context<S::Message>, parent: Option<Pid>) -> Self {
-        Self {
+    fn new(context: Context<S::Message>, parent: Option<Pid>, desk: Option<Box<Desk>>) -> Self {
+        let mut ctx = Self {
             context,
             parent: parent.unwrap_or(Pid::NODE),
             ordered: None,
+        };
+        if desk.is_some() {
+            ctx.ordered().desk = desk;
         }
+        ctx
     }
 
     fn ordered(&mut self) -> &mut Ordered<S::Message> {
         self.ordered.get_or_insert_with(|| {
             Box::new(Ordered {
                 next: None,
-                timeout: None,
+                wait: None,
                 last_reply: None,
+                desk: None,
             })
         })
     }
@@ -228,8 +426,17 @@ impl<S: GenServer> ServerContext<S> {
         self.ordered.as_mut()?.next.take()
     }
 
-    fn take_timeout(&mut self) -> Option<Duration> {
-        self.ordered.as_mut()?.timeout.take()
+    fn take_wait(&mut self) -> Option<Wait<S::Message>> {
+        self.ordered.as_mut()?.wait.take()
+    }
+
+    fn desk(&self) -> Option<&Desk> {
+        self.ordered.as_ref()?.desk.as_deref()
+    }
+
+    /// The desk, which is put there.
+    fn desk_mut(&mut self) -> &mut Desk {
+        self.ordered().desk.get_or_insert_default()
     }
 
     fn take_last_reply(&mut self) -> Option<LastReply> {
@@ -266,8 +473,50 @@ impl<S: GenServer> ServerContext<S> {
     /// Has [`Info::Timeout`] delivered if no message comes for this long after
     /// this callback. Any message cancels it; with a zero time, one that is
     /// there already does (laws GS-52, GS-53).
+    ///
+    /// # Differences from Erlang
+    ///
+    /// What [`sys`](crate::sys) asks does not start the time anew (law GS-54).
     pub fn set_timeout(&mut self, timeout: Duration) {
-        self.ordered().timeout = Some(timeout);
+        self.ordered().wait = Some(Wait {
+            due: Due::After(timeout),
+            message: None,
+        });
+    }
+
+    /// Has `message` [handled](GenServer::handle) at this time, unless anything
+    /// else comes first: `{timeout, Time, Message}`. What [`sys`](crate::sys)
+    /// asks is not anything else (law GS-57). If the time is zero, it is
+    /// handled before all that is in the mailbox (GS-55); if it is infinite,
+    /// never (GS-56). It takes the place of what
+    /// [`set_timeout`](Self::set_timeout) has ordered, and the other way round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use resurgam_runtime::{GenServer, ServerContext};
+    ///
+    /// enum Msg {
+    ///     Tidy,
+    /// }
+    ///
+    /// /// Tidies up when there is nothing else to do for a minute.
+    /// fn rest<S: GenServer<Message = Msg>>(ctx: &mut ServerContext<S>) {
+    ///     ctx.timeout(Duration::from_secs(60), Msg::Tidy);
+    /// }
+    /// ```
+    pub fn timeout(&mut self, time: impl Into<TimeoutTime>, message: S::Message) {
+        let due = match time.into() {
+            TimeoutTime::After(time) => Some(Due::After(time)),
+            TimeoutTime::At(time) => Some(Due::At(time)),
+            TimeoutTime::Infinity => None,
+        };
+        self.ordered().wait = due.map(|due| Wait {
+            due,
+            message: Some(message),
+        });
     }
 
     /// Stops the server and replies, in this order: `terminate` runs, the reply

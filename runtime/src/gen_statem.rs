@@ -3,18 +3,21 @@
 mod agenda;
 mod live;
 
+use std::any::type_name;
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
 
 use crate::behaviour::{Behaviour, BehaviourBuilder, Birth, Info, InitError, StartError};
 use crate::exit_reason::ExitReason;
 use crate::node::Node;
-use crate::pid::Pid;
+use crate::pid::{MonitorRef, Pid};
 use crate::process::context::Context;
 use crate::process_ref::ProcessRef;
+use crate::sys::desk::Desk;
 use agenda::{Due, Order};
+
+pub use crate::behaviour::TimeoutTime;
 
 /// A typed reference to a state machine.
 pub type StatemRef<S> = ProcessRef<<S as GenStatem>::Message>;
@@ -195,6 +198,29 @@ pub trait GenStatem: Sized + Send + 'static {
         async {}
     }
 
+    /// What is shown of the machine in [`sys::get_status`](crate::sys::get_status),
+    /// in the crash report, and in its log when the state has changed; nothing,
+    /// if it is not written. What must not be seen is left out here (laws
+    /// SYS-08, LOG-07).
+    fn format_status(&self, state: &Self::State) -> impl fmt::Debug {
+        let _ = state;
+        fmt::from_fn(|f| f.write_str("not shown"))
+    }
+
+    /// What is shown of an event in the log, the trace and the crash report; the
+    /// type of its content, if it is not written. It is asked only while
+    /// somebody [looks](crate::sys).
+    fn format_event(event: &Event<Self>) -> impl fmt::Debug {
+        fmt::from_fn(|f| match event {
+            Event::Message(_) => f.write_str(type_name::<Self::Message>()),
+            Event::Info(info) => fmt::Debug::fmt(info, f),
+            Event::Internal(_)
+            | Event::Timeout(_)
+            | Event::StateTimeout(_)
+            | Event::GenericTimeout(..) => f.write_str(type_name::<Self::Internal>()),
+        })
+    }
+
     /// Starts the machine, linked to nobody.
     ///
     /// # Errors
@@ -223,6 +249,22 @@ pub trait GenStatem: Sized + Send + 'static {
         args: Self::Args,
     ) -> impl Future<Output = Result<StatemRef<Self>, StartError>> + Send {
         Self::builder(args).start_link()
+    }
+
+    /// Starts the machine, monitored by the process that runs. See
+    /// [`BehaviourBuilder::start_monitor`].
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    fn start_monitor(
+        args: Self::Args,
+    ) -> impl Future<Output = Result<(StatemRef<Self>, MonitorRef), StartError>> + Send {
+        Self::builder(args).start_monitor()
     }
 
     /// A machine to be configured, then started.
@@ -380,50 +422,6 @@ pub enum TimeoutType<N> {
     Generic(N),
 }
 
-/// When a timeout is due. A [`Duration`] is the time from the end of the
-/// transition, an [`Instant`] is a time of the node's clock (law STM-20), and
-/// an [`Option`] of either is never, if it is `None`.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use resurgam_runtime::TimeoutTime;
-///
-/// let second = Duration::from_secs(1);
-/// assert_eq!(TimeoutTime::from(second), TimeoutTime::After(second));
-/// assert_eq!(TimeoutTime::from(None::<Duration>), TimeoutTime::Infinity);
-/// ```
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum TimeoutTime {
-    /// After this time. If it is zero: before anything that the mailbox holds
-    /// by then (law STM-15).
-    After(Duration),
-    /// At this time of the node's clock.
-    At(Instant),
-    /// Never; a timeout that runs is cancelled (law STM-19).
-    Infinity,
-}
-
-impl From<Duration> for TimeoutTime {
-    fn from(time: Duration) -> Self {
-        Self::After(time)
-    }
-}
-
-impl From<Instant> for TimeoutTime {
-    fn from(time: Instant) -> Self {
-        Self::At(time)
-    }
-}
-
-impl<T: Into<TimeoutTime>> From<Option<T>> for TimeoutTime {
-    fn from(time: Option<T>) -> Self {
-        time.map_or(Self::Infinity, Into::into)
-    }
-}
-
 /// What a state machine's callbacks are given: who they are, and their
 /// timeouts.
 ///
@@ -457,6 +455,8 @@ pub struct StatemContext<S: GenStatem> {
     /// [`Pid::NODE`] if no process is.
     parent: Pid,
     ordered: Vec<Ordered<S>>,
+    /// What `sys` has put there.
+    desk: Option<Box<Desk>>,
 }
 
 /// An order for a timeout.
@@ -466,11 +466,12 @@ type Ordered<S> = (
 );
 
 impl<S: GenStatem> StatemContext<S> {
-    fn new(context: Context<S::Message>, parent: Option<Pid>) -> Self {
+    fn new(context: Context<S::Message>, parent: Option<Pid>, desk: Option<Box<Desk>>) -> Self {
         Self {
             context,
             parent: parent.unwrap_or(Pid::NODE),
             ordered: Vec::new(),
+            desk,
         }
     }
 

@@ -59,6 +59,7 @@ pub mod sim;
 mod slot;
 mod spawn;
 mod sync;
+pub mod sys;
 mod table;
 mod task;
 #[cfg(test)]
@@ -67,13 +68,14 @@ mod thread;
 mod timer;
 
 pub use agent::{Agent, AgentFn, AgentServer};
-pub use behaviour::{Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError};
+pub use behaviour::{
+    Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError, TimeoutTime,
+};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
 pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
 pub use gen_statem::{
-    Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutTime, TimeoutType,
-    Transition,
+    Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutType, Transition,
 };
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
@@ -101,6 +103,7 @@ pub use process::{
 pub use process_ref::{ProcessRef, SendError};
 pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
+pub use report::{Client, CrashReport, ServerReport};
 pub use request::{Request, RequestCollection};
 pub use signal::{Down, Exit, Message};
 pub use spawn::{SpawnError, SpawnOptions, Spawned};

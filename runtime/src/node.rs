@@ -23,6 +23,7 @@ use crate::process::join::Join;
 use crate::process_ref::{ProcessRef, SendError, send_to};
 use crate::registry::{RegisterError, Registry, UnregisterError};
 use crate::reply::stopped;
+use crate::report::Crashes;
 use crate::scheduler::Scheduler;
 use crate::signal::{Cause, Exit, Signal, System};
 use crate::slot::Slot;
@@ -94,6 +95,7 @@ pub(crate) struct NodeInner {
     pub(crate) registry: Registry,
     /// The tables of process groups, by their scopes.
     pub(crate) scopes: Scopes,
+    pub(crate) crashes: Crashes,
     pub(crate) timers: Arc<Timers>,
     pub(crate) scheduler: Scheduler,
     /// The Tokio runtime that hosts it; none in a simulation.

@@ -11,6 +11,7 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process::alias::Way;
 use crate::process::info::ProcessInfo;
 use crate::slot::Slot;
+use crate::sys::request::Request;
 
 /// Everything but a user's message that one process does to another.
 ///
@@ -140,7 +141,12 @@ pub(crate) enum System {
     Stop(ExitReason),
     /// The timer of this number is due; a state machine armed it for itself.
     Timeout(u64),
+    /// Something that `sys` asks for; a plain process refuses it.
+    Request(Request),
 }
+
+// Signals travel by the million: what is seldom must not make them larger.
+const _: () = assert!(size_of::<System>() == size_of::<ExitReason>());
 
 /// What a process finds in its mailbox.
 ///

@@ -1,6 +1,7 @@
 //! The dynamic supervisor: many children that come and go, each on its own.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::iter;
 
 use foldhash::fast::RandomState;
@@ -141,6 +142,21 @@ impl GenServer for Shell {
                 Ok(())
             }
         }
+    }
+
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| {
+            let running = |child: &&Child| child.state == ChildState::Running;
+            f.debug_struct("DynamicSupervisor")
+                .field("max_children", &self.max_children)
+                .field("children", &self.children.len())
+                .field("running", &self.children.values().filter(running).count())
+                .finish()
+        })
+    }
+
+    fn format_message(request: &Request) -> impl fmt::Debug {
+        request
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, _ctx: &mut ServerContext<Self>) {

@@ -1,5 +1,6 @@
 //! Handles: how to talk to a supervisor.
 
+use resurgam_runtime::sys::Target;
 use resurgam_runtime::{CallError, ExitReason, Name, Node, Pid, ProcessRef, StopServerError};
 
 use crate::child_spec::{ChildId, ChildSpec};
@@ -50,6 +51,12 @@ use crate::supervisor::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct SupervisorRef(ProcessRef<supervisor::Request>);
+
+impl From<&SupervisorRef> for Target {
+    fn from(supervisor: &SupervisorRef) -> Self {
+        (&supervisor.0).into()
+    }
+}
 
 impl SupervisorRef {
     pub(crate) fn new(process: ProcessRef<supervisor::Request>) -> Self {
@@ -284,6 +291,12 @@ impl SupervisorRef {
 /// ```
 #[derive(Clone, Debug)]
 pub struct DynamicSupervisorRef(ProcessRef<dynamic::Request>);
+
+impl From<&DynamicSupervisorRef> for Target {
+    fn from(supervisor: &DynamicSupervisorRef) -> Self {
+        (&supervisor.0).into()
+    }
+}
 
 impl DynamicSupervisorRef {
     pub(crate) fn new(process: ProcessRef<dynamic::Request>) -> Self {

@@ -185,6 +185,10 @@ enum Occasion {
 
 impl Policy {
     /// The ids of `children` must differ.
+    pub(crate) fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
     pub(crate) fn new(strategy: Strategy, intensity: RestartIntensity, children: Children) -> Self {
         let restarts = RestartLog::new(intensity);
         Self {

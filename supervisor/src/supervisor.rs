@@ -1,5 +1,7 @@
 //! The static supervisor: the process around the [policy](crate::policy).
 
+use std::fmt;
+
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
     StartError, note_restart, now, trap_exit,
@@ -199,6 +201,21 @@ impl GenServer for Shell {
                 Ok(())
             }
         }
+    }
+
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| {
+            let children = self.policy.children();
+            f.debug_struct("Supervisor")
+                .field("strategy", &self.policy.strategy())
+                .field("children", &children.iter().count())
+                .field("running", &children.iter().filter_map(Child::pid).count())
+                .finish()
+        })
+    }
+
+    fn format_message(request: &Request) -> impl fmt::Debug {
+        request
     }
 
     async fn terminate(&mut self, _reason: &ExitReason, ctx: &mut ServerContext<Self>) {

@@ -2,12 +2,13 @@
 //! others.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::panic::{self, Location};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use resurgam::{
-    Context, ExitReason, GenServer, InitError, Message, Node, Pid, ProcessRef, Reply,
+    Context, ExitKind, ExitReason, GenServer, InitError, Message, Node, Pid, ProcessRef, Reply,
     ServerContext, Task, TaskError, ThreadContext, exit, kill, link, self_pid, spawn, spawn_link,
     spawn_options, trap_exit,
 };
@@ -51,7 +52,7 @@ impl<S: Subscriber> Layer<S> for Collector {
 struct Fields(Report);
 
 impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let text = format!("{value:?}");
         self.0.insert(field.name().to_owned(), text);
     }
@@ -392,6 +393,183 @@ fn a_server_is_reported_once() {
                 "{reports:#?}"
             );
         },
+    );
+}
+
+/// A server that keeps a secret, and crashes.
+struct Vault {
+    opened: u32,
+    code: u32,
+}
+
+enum Try {
+    Open(u32),
+    /// To panic, with the call unanswered.
+    Break(Reply<()>),
+    /// To fail, with a state that cannot be formatted.
+    Jam,
+}
+
+impl GenServer for Vault {
+    type Args = u32;
+    type Message = Try;
+
+    async fn init(code: u32, _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        Ok(Self { opened: 0, code })
+    }
+
+    async fn handle(&mut self, tried: Try, _: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+        match tried {
+            Try::Open(code) => self.opened += u32::from(code == self.code),
+            Try::Break(unanswered) => panic!("{unanswered:?} is broken"),
+            Try::Jam => {
+                self.opened = u32::MAX;
+                return Err(ExitReason::custom("jammed"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn terminate(&mut self, _: &ExitReason, _: &mut ServerContext<Self>) {
+        self.opened = 0;
+    }
+
+    fn format_status(&self) -> impl Debug {
+        assert_ne!(self.opened, u32::MAX);
+        ("opened", self.opened)
+    }
+
+    fn format_message(tried: &Try) -> impl Debug {
+        std::fmt::from_fn(|f| {
+            f.write_str(match tried {
+                Try::Open(_) => "Open(?)",
+                Try::Break(_) => "Break",
+                Try::Jam => "Jam",
+            })
+        })
+    }
+}
+
+/// Laws LOG-07, GS-77: with the state as it shows it and before `terminate`,
+/// what it crashed at, its log and who waits for an answer.
+#[test]
+fn a_crash_of_a_server_tells_state_last_message_log_and_client() {
+    let test = |_: Context<()>| async {
+        resurgam::set_label("the thief");
+        let vault = Vault::builder(1234)
+            .name("vault")
+            .log(2)
+            .start()
+            .await
+            .unwrap();
+        vault.cast(Try::Open(1));
+        vault.cast(Try::Open(1234));
+        assert!(vault.call(Try::Break).await.is_err());
+        let [report] = &Node::current().crash_reports()[..] else {
+            panic!("not one");
+        };
+        let server = report.server.as_ref().unwrap();
+        assert!(server.behaviour.ends_with("crash_report::Vault"));
+        assert_eq!(server.state, "(\"opened\", 1)");
+        let last = server.last_event.as_ref().unwrap();
+        assert_eq!(last.to_string(), "message Break");
+        let log: Vec<_> = server.log.iter().map(ToString::to_string).collect();
+        assert_eq!(log, ["message Open(?)", "message Break"]);
+        let client = server.client.as_ref().unwrap();
+        assert_eq!(client.pid, self_pid());
+        assert_eq!(client.label.as_deref(), Some("the thief"));
+        assert!(!format!("{report:?}").contains("1234"));
+    };
+    reported(
+        || (),
+        test,
+        |reports| {
+            let [report] = reports else {
+                panic!("not one: {reports:#?}");
+            };
+            let behaviour = &report["behaviour"];
+            assert!(behaviour.ends_with("crash_report::Vault"), "{behaviour}");
+            assert_eq!(report["state"], "(\"opened\", 1)");
+            assert_eq!(report["last_event"], "message Break");
+            assert_eq!(report["client"], "<0.1.1>");
+            assert_eq!(report["client_label"], "the thief");
+            assert!(report["log"].contains("Open(?)"), "{report:#?}");
+        },
+    );
+}
+
+/// Law LOG-07: of a server without a log that is not known; a state that cannot
+/// be formatted is hidden.
+#[test]
+fn what_is_not_known_of_a_server_is_left_out_of_its_report() {
+    let test = |_: Context<()>| async {
+        let vault = Vault::start(1234).await.unwrap();
+        vault.cast(Try::Jam);
+        assert_eq!(soon(vault.join()).await, ExitReason::custom("jammed"));
+    };
+    reported(
+        || (),
+        test,
+        |reports| {
+            let [report] = reports else {
+                panic!("not one: {reports:#?}");
+            };
+            assert_eq!(report["state"], "hidden, for its formatter panicked");
+            for absent in ["last_event", "client", "client_label", "log"] {
+                assert!(!report.contains_key(absent), "{report:#?}");
+            }
+        },
+    );
+}
+
+/// Law LOG-07: the last ones, whether or not anybody listens.
+#[test]
+fn a_node_keeps_its_last_crash_reports() {
+    let count = |most: Option<usize>, crashes: usize| {
+        let builder = match most {
+            Some(most) => Node::builder().crash_reports(most),
+            None => Node::builder(),
+        };
+        let node = builder.start().unwrap();
+        for n in 0..crashes {
+            let crashes = node.spawn(move |_: Context<()>| async move { ExitReason::custom(n) });
+            assert_eq!(
+                node.block_on(crashes.unwrap().join()),
+                ExitReason::custom(n)
+            );
+        }
+        let reports = node.crash_reports();
+        reports.iter().map(|report| report.reason.clone()).collect()
+    };
+    let last: Vec<String> = count(None, 70);
+    assert_eq!(last.len(), Node::CRASH_REPORTS);
+    assert_eq!((&*last[0], &*last[63]), ("6", "69"));
+    assert_eq!(count(Some(2), 3), ["1", "2"]);
+    assert!(count(Some(0), 3).is_empty());
+}
+
+/// Laws PLIB-09, PLIB-10: with whom it was linked to.
+#[test]
+fn a_crash_report_names_the_links() {
+    let test = |_: Context<()>| async {
+        trap_exit(true);
+        let crashes = spawn_link(|_: Context<()>| async {
+            trap_exit(true);
+            panic!("on purpose");
+        });
+        assert!(ended(crashes).await.is_abnormal());
+        let [report] = &Node::current().crash_reports()[..] else {
+            panic!("not one");
+        };
+        assert_eq!(report.links, [self_pid()]);
+        assert!(report.trap_exit && report.server.is_none());
+        assert_eq!(report.kind, ExitKind::Panicked);
+        assert!(report.place.as_ref().unwrap().contains("crash_report.rs:"));
+    };
+    reported(
+        || (),
+        test,
+        |reports| assert_eq!(reports[0]["links"], "[<0.1.1>]"),
     );
 }
 

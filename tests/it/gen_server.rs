@@ -11,9 +11,10 @@ use futures::future::{join_all, select};
 use futures::{FutureExt, poll};
 use resurgam::{
     CallError, Context, Exit, ExitReason, GenServer, Info, InitError, ManualClock, Message, Node,
-    ProcessRef, Reply, SendError, ServerContext, ServerRef, StartError, StopServerError,
-    ThreadContext, exit, is_alive, join, kill, link, monitor, process_info, register, self_pid,
-    send, spawn, spawn_options, trap_exit, unregister, whereis,
+    ProcessRef, Reply, SendError, ServerContext, ServerRef, SpawnError, StartError,
+    StopServerError, ThreadContext, TimeoutTime, exit, is_alive, join, kill, link, monitor, now,
+    process_info, register, self_pid, send, spawn, spawn_options, sys, trap_exit, unregister,
+    whereis,
 };
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -1150,6 +1151,238 @@ fn zero_timeout_waits_for_what_is_there() {
         }));
         drop(release);
         assert_eq!(log.until(&server, "last timeout").await, "last timeout");
+    });
+}
+
+/// GS-54: neither by a request of `sys` nor by one after the other.
+#[test]
+fn a_system_message_starts_no_timeout_anew() {
+    run_with_clock(|_: Context<()>, clock: ManualClock| async move {
+        let log = Log::default();
+        let server = start(&log).await;
+        server.cast(set_timeout(SECOND));
+        for _ in 0..4 {
+            sys::get_status(&server).await.unwrap();
+            assert_eq!(log.heard(), "");
+            clock.advance(SECOND / 4);
+        }
+        assert_eq!(log.until(&server, "timeout").await, "timeout");
+        kill(pid_of(&server));
+    });
+}
+
+/// To note this at this time, if nothing comes before.
+fn note_at(time: impl Into<TimeoutTime>, what: &'static str) -> Order {
+    let time = time.into();
+    act(move |_, ctx| {
+        ctx.timeout(time, Order::Note(what));
+        Ok(())
+    })
+}
+
+/// GS-55, GS-57: a message of its own, that any other cancels and a request of
+/// `sys` does not.
+#[test]
+fn a_timeout_brings_its_message_unless_another_comes() {
+    run_with_clock(|_: Context<()>, clock: ManualClock| async move {
+        let log = Log::default();
+        let server = start(&log).await;
+        server.cast(note_at(SECOND, "late"));
+        sys::get_status(&server).await.unwrap();
+        clock.advance(SECOND - NS);
+        sys::get_status(&server).await.unwrap();
+        assert_eq!(log.heard(), "");
+        clock.advance(NS);
+        assert_eq!(log.until(&server, "late").await, "late");
+
+        server.call(trap).await.unwrap();
+        let cancels: [fn(&ServerRef<Probe>); 4] = [
+            |server| server.cast(Order::Note("a message")),
+            |server| exit(pid_of(server), crash()),
+            |server| server.cast(set_timeout(100 * SECOND)),
+            |server| server.cast(note_at(None::<Duration>, "never")),
+        ];
+        for cancel in cancels {
+            server.cast(note_at(SECOND, "late"));
+            sys::get_status(&server).await.unwrap();
+            cancel(&server);
+            sys::get_status(&server).await.unwrap();
+            clock.advance(10 * SECOND);
+            settle(&server).await;
+            assert!(!log.heard().contains("late"));
+        }
+        kill(pid_of(&server));
+    });
+}
+
+/// GS-55: before all that is there, also if it is ordered again and again.
+#[test]
+fn a_timeout_of_no_time_goes_before_what_is_there() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let server = start(&log).await;
+        let release = hold_up(&server);
+        server.cast(act(|_, ctx| {
+            let second = act(|_, ctx| {
+                ctx.timeout(Duration::ZERO, Order::Note("second"));
+                Ok(())
+            });
+            ctx.timeout(Duration::ZERO, second);
+            Ok(())
+        }));
+        server.cast(Order::Note("third"));
+        drop(release);
+        assert_eq!(log.until(&server, "third").await, "second third");
+        let forever = |_: &mut Probe, ctx: &mut ServerContext<Probe>| again(ctx);
+        server.cast(act(forever));
+        kill(pid_of(&server));
+        assert_eq!(server.join().await, ExitReason::Killed);
+    });
+}
+
+/// Goes before what is there for ever.
+fn again(ctx: &mut ServerContext<Probe>) -> Outcome {
+    ctx.timeout(Duration::ZERO, act(|_, ctx| again(ctx)));
+    Ok(())
+}
+
+/// GS-56
+#[test]
+fn a_timeout_at_infinity_starts_nothing() {
+    run_with_clock(|_: Context<()>, clock: ManualClock| async move {
+        let log = Log::default();
+        let server = start(&log).await;
+        server.cast(note_at(None::<Duration>, "never"));
+        server.cast(act(|_, ctx| {
+            ctx.timeout(SECOND, Order::Note("never"));
+            ctx.timeout(TimeoutTime::Infinity, Order::Note("never"));
+            Ok(())
+        }));
+        sys::get_status(&server).await.unwrap();
+        assert_eq!(Node::current().timer_count(), 0);
+        clock.advance(1000 * SECOND);
+        settle(&server).await;
+        assert_eq!(log.heard(), "");
+        kill(pid_of(&server));
+    });
+}
+
+/// GS-58: also one that is over, which is due when nothing else is there; and a
+/// suspension does not move it.
+#[test]
+fn a_timeout_takes_a_time_of_the_clock() {
+    run_with_clock(|_: Context<()>, clock: ManualClock| async move {
+        let log = Log::default();
+        let server = start(&log).await;
+        server.cast(note_at(now() + SECOND, "late"));
+        sys::suspend(&server).await.unwrap();
+        clock.advance(SECOND - NS);
+        sys::resume(&server).await.unwrap();
+        sys::get_status(&server).await.unwrap();
+        assert_eq!(log.heard(), "");
+        clock.advance(NS);
+        assert_eq!(log.until(&server, "late").await, "late");
+        let release = hold_up(&server);
+        server.cast(note_at(now() - SECOND, "cancelled"));
+        server.cast(note_at(now() - SECOND, "over"));
+        drop(release);
+        assert_eq!(log.until(&server, "over").await, "over");
+        kill(pid_of(&server));
+    });
+}
+
+/// GS-11, PLIB-07: the monitor is there before the server runs; a start that
+/// fails leaves none, and no notice.
+#[test]
+fn a_server_can_be_started_with_a_monitor() {
+    run(|mut ctx: Context<()>| async move {
+        let log = Log::default();
+        let (server, monitor) = Probe::start_monitor(birth(&log)).await.unwrap();
+        let myself = process_info(self_pid()).await.unwrap().unwrap();
+        assert_eq!(
+            (myself.links, myself.monitors),
+            (vec![], vec![pid_of(&server)])
+        );
+        server.cast(stop(crash()));
+        let Message::Down(down) = ctx.receive().await else {
+            panic!("not the end of the server");
+        };
+        assert_eq!((down.reference, down.reason), (monitor, crash()));
+
+        let fails = Birth {
+            init: Box::new(|_| Err(InitError::Stop(crash()))),
+            ..birth(&log)
+        };
+        let failed = Probe::start_monitor(fails).await;
+        assert_eq!(failed.unwrap_err(), StartError::Failed(crash()));
+        let (_release, gate) = oneshot::channel();
+        let hangs = Birth {
+            gate: Some(gate),
+            ..birth(&log)
+        };
+        let builder = Probe::builder(hangs).name("name");
+        let mut dropped = Box::pin(builder.start_monitor());
+        assert!(poll!(&mut dropped).is_pending());
+        let hung = join(whereis("name").unwrap());
+        drop(dropped);
+        assert_eq!(hung.await, ExitReason::Killed);
+        let myself = process_info(self_pid()).await.unwrap().unwrap();
+        assert_eq!((myself.monitors, myself.message_queue_len), (vec![], 0));
+    });
+}
+
+/// GS-11: outside of processes nobody can be told.
+#[test]
+fn a_monitor_belongs_to_a_process() {
+    let node = Node::new().unwrap();
+    let started = node.block_on(
+        Probe::builder(birth(&Log::default()))
+            .on(&node)
+            .start_monitor(),
+    );
+    let error = StartError::Spawn(SpawnError::NotInProcess);
+    assert_eq!(started.unwrap_err(), error);
+}
+
+/// GS-80: with its parent, its name, and what was in its mailbox.
+#[test]
+fn a_running_process_can_become_a_server() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let to_start = log.clone();
+        let (release, gate) = oneshot::channel::<()>();
+        let parent = spawn(move |mut ctx: Context<()>| async move {
+            let options = spawn_options().name("server").link();
+            let body = move |ctx: Context<Order>| async move {
+                gate.await.unwrap();
+                trap_exit(true);
+                let probe = Probe {
+                    log: to_start,
+                    kept: Vec::new(),
+                    last_words: LastWords::None,
+                };
+                probe.enter_loop(ctx).await
+            };
+            drop(options.spawn(body).unwrap());
+            ctx.receive().await;
+        });
+        let parent = parent.unwrap();
+        while whereis("server").is_none() {
+            is_alive(pid_of(&parent)).await.unwrap();
+        }
+        let server = ServerRef::<Probe>::named("server");
+        server.cast(Order::Note("early"));
+        let mut call = server.call(Order::Get).no_timeout();
+        assert!(poll!(&mut call).is_pending());
+        release.send(()).unwrap();
+        assert_eq!(call.await, Ok(7));
+        assert_eq!(log.heard(), "early");
+        let status = sys::get_status("server").await.unwrap();
+        assert_eq!(status.parent, parent.pid());
+        let end = server.join();
+        parent.cast(());
+        assert_eq!(end.await, ExitReason::Normal);
+        assert_eq!(log.heard(), "terminate(normal)");
     });
 }
 

@@ -26,6 +26,7 @@ mod sim;
 mod spawn;
 mod supervisor;
 mod support;
+mod sys;
 mod task;
 mod thread_process;
 mod tidy;

@@ -10,12 +10,13 @@ use super::{Behaviour, Birth};
 use crate::exit_reason::ExitReason;
 use crate::name::Name;
 use crate::node::Node;
-use crate::pid::Pid;
-use crate::process::{current, flush_exit, try_self_pid, unlink};
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{current, demonitor_flush, flush_exit, try_self_pid, unlink};
 use crate::process_ref::ProcessRef;
 use crate::registry::RegisterError;
 use crate::slot::Slot;
 use crate::spawn::{SpawnError, SpawnOptions};
+use crate::sys::desk::Desk;
 use crate::timer::Elapsed;
 
 /// Why a server was not started. Its process is gone by then, and its name
@@ -61,12 +62,14 @@ pub struct BehaviourBuilder<B: Behaviour> {
     label: Option<String>,
     timeout: Option<Duration>,
     node: Option<Node>,
+    log: Option<usize>,
 }
 
-/// Whether a server is linked to whoever starts it.
+/// What ties a server to whoever starts it.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Bond {
     Linked,
+    Monitored,
     Free,
 }
 
@@ -78,6 +81,7 @@ impl<B: Behaviour> BehaviourBuilder<B> {
             label: None,
             timeout: None,
             node: None,
+            log: None,
         }
     }
 
@@ -100,6 +104,14 @@ impl<B: Behaviour> BehaviourBuilder<B> {
         self
     }
 
+    /// Has the server keep its last events from the beginning, so many of them,
+    /// for [`sys::get_log`](crate::sys::get_log) and its crash report, as
+    /// [`sys::log`](crate::sys::log) does later.
+    pub fn log(mut self, most: usize) -> Self {
+        self.log = Some(most);
+        self
+    }
+
     /// Starts the server on this node instead of the current one.
     pub fn on(mut self, node: &Node) -> Self {
         self.node = Some(node.clone());
@@ -116,7 +128,8 @@ impl<B: Behaviour> BehaviourBuilder<B> {
     ///
     /// If the future is dropped before the server is up, the server is killed.
     pub async fn start(self) -> Result<ProcessRef<B::Message>, StartError> {
-        self.launch(Bond::Free).await
+        let (server, _) = self.launch(Bond::Free).await?;
+        Ok(server)
     }
 
     /// Starts the server, linked to the process that runs, which becomes its
@@ -132,10 +145,30 @@ impl<B: Behaviour> BehaviourBuilder<B> {
     ///
     /// As [`start`](Self::start).
     pub async fn start_link(self) -> Result<ProcessRef<B::Message>, StartError> {
-        self.launch(Bond::Linked).await
+        let (server, _) = self.launch(Bond::Linked).await?;
+        Ok(server)
     }
 
-    async fn launch(self, bond: Bond) -> Result<ProcessRef<B::Message>, StartError> {
+    /// Starts the server, monitored by the process that runs from before it
+    /// runs itself (laws GS-11, PLIB-07).
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]. No [`Down`](crate::Down) of a server that did not
+    /// start is left in the mailbox. Only a process of the same node can
+    /// monitor what it starts.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_monitor(self) -> Result<(ProcessRef<B::Message>, MonitorRef), StartError> {
+        let (server, monitor) = self.launch(Bond::Monitored).await?;
+        // Without a process to make one for there was no spawn.
+        let monitor = monitor.ok_or(StartError::Spawn(SpawnError::NotInProcess))?;
+        Ok((server, monitor))
+    }
+
+    async fn launch(self, bond: Bond) -> Result<Started<B::Message>, StartError> {
         let timeout = self.timeout;
         self.spawn(bond)?.wait(timeout).await
     }
@@ -155,8 +188,13 @@ impl<B: Behaviour> BehaviourBuilder<B> {
                 options = options.link();
                 try_self_pid()
             }
+            Bond::Monitored => {
+                options = options.monitor();
+                None
+            }
             Bond::Free => None,
         };
+        let desk = self.log.map(|most| Box::new(Desk::with_log(most)));
         let word = Arc::new(Slot::new());
         let (args, ack) = (self.args, Ack::new(Arc::clone(&word), starter));
         let spawned = options.spawn(move |context| {
@@ -164,12 +202,14 @@ impl<B: Behaviour> BehaviourBuilder<B> {
                 context,
                 parent,
                 ack,
+                desk,
             };
             B::live(args, birth)
         })?;
         Ok(Starting {
             server: spawned.process,
             bond,
+            monitor: spawned.monitor,
             word: Some(word),
         })
     }
@@ -224,17 +264,22 @@ impl Drop for Ack {
     }
 }
 
+/// A server that is up, and the monitor, if one was asked for.
+type Started<M> = (ProcessRef<M>, Option<MonitorRef>);
+
 /// A server that was spawned and is not up yet. Dropped, it takes the server
 /// along: nothing half-done stays behind.
 struct Starting<M: Send + 'static> {
     server: ProcessRef<M>,
     bond: Bond,
+    /// There if the bond is one.
+    monitor: Option<MonitorRef>,
     /// Taken when the outcome is clear.
     word: Option<Arc<Slot<Word>>>,
 }
 
 impl<M: Send + 'static> Starting<M> {
-    async fn wait(mut self, timeout: Option<Duration>) -> Result<ProcessRef<M>, StartError> {
+    async fn wait(mut self, timeout: Option<Duration>) -> Result<Started<M>, StartError> {
         let word = match timeout {
             None => self.word().await,
             // Seldom, and large.
@@ -242,19 +287,30 @@ impl<M: Send + 'static> Starting<M> {
         };
         if let Some(Ok(())) = word {
             self.word = None;
-            return Ok(self.server.clone());
+            return Ok((self.server.clone(), self.monitor));
         }
         let reason = self.server.join().await;
         self.word = None;
-        if self.bond == Bond::Linked
-            && let Some(pid) = self.server.pid()
-        {
-            // For a caller that traps exits (law PLIB-06).
-            flush_exit(pid);
-        }
+        self.flush();
         match word {
             Some(Err(error)) => Err(error),
             Some(Ok(())) | None => Err(StartError::Failed(reason)),
+        }
+    }
+
+    /// Takes what tells of the end out of the mailbox: the exit message of a
+    /// caller that traps exits (law PLIB-06), or the down (PLIB-07).
+    fn flush(&self) {
+        if try_self_pid().is_none() {
+            return;
+        }
+        if self.bond == Bond::Linked
+            && let Some(pid) = self.server.pid()
+        {
+            flush_exit(pid);
+        }
+        if let Some(monitor) = self.monitor {
+            demonitor_flush(monitor);
         }
     }
 
@@ -291,6 +347,11 @@ impl<M: Send + 'static> Drop for Starting<M> {
     fn drop(&mut self) {
         if self.word.is_some() {
             self.kill();
+            if let Some(monitor) = self.monitor
+                && try_self_pid().is_some()
+            {
+                demonitor_flush(monitor);
+            }
         }
     }
 }

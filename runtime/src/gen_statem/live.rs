@@ -1,8 +1,10 @@
 //! The life of a state machine: init, one event after the other, terminate.
 
+use std::any::type_name;
 use std::future::poll_fn;
 use std::mem;
 use std::task::Poll;
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::ready;
@@ -10,10 +12,15 @@ use futures::future::ready;
 use super::agenda::{Agenda, Change, Due, Next, Timers};
 use super::{Event, GenStatem, StatemContext, TimeoutType, To, Transition};
 use crate::behaviour::{
-    Birth, Incoming, acknowledge, before_init, before_terminate, caught, meaning, panicked,
+    Birth, Incoming, acknowledge, before_init, before_terminate, caught, leave_report, meaning,
+    panicked,
 };
 use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
 use crate::process::context::Context;
+use crate::sys::EventKind;
+use crate::sys::desk::Desk;
+use crate::sys::request::{Parts, Request, Subject};
 use crate::timer::TimerRef;
 
 /// A state machine: its data, the state it is in, and what it does next.
@@ -34,6 +41,7 @@ enum Entry<T> {
 enum Task<S: GenStatem> {
     Handle(Event<S>),
     Stop(ExitReason),
+    Serve(Request),
 }
 
 /// The body of a state machine's process.
@@ -57,8 +65,9 @@ fn begin<S: GenStatem>(
         context,
         parent,
         ack,
+        desk,
     } = birth;
-    let mut ctx = StatemContext::new(context, parent);
+    let mut ctx = StatemContext::new(context, parent, desk);
     // An `async fn` would hold what it is given twice.
     async move {
         let made = match before_init(&ack) {
@@ -96,13 +105,26 @@ fn run<S: GenStatem>(
             done = match next(&mut machine, &mut ctx).await {
                 Task::Handle(event) => caught(|| machine.handle(event, &mut ctx)).await,
                 Task::Stop(reason) => break reason,
+                Task::Serve(request) => {
+                    request.serve(&mut Open(&mut machine, &mut ctx));
+                    ctx.tidy_desk();
+                    Ok(Ok(()))
+                }
             };
         };
+        leave_report(&Open(&mut machine, &mut ctx), &reason);
         before_terminate();
         // A panic of it replaces the reason (law GS-76).
         let Machine { data, state, .. } = &mut machine;
         let terminated = caught(|| data.terminate(&reason, state, &mut ctx)).await;
-        terminated.map_or_else(panicked, |()| reason)
+        terminated.map_or_else(
+            |payload| {
+                let reason = panicked(payload);
+                leave_report(&Open(&mut machine, &mut ctx), &reason);
+                reason
+            },
+            |()| reason,
+        )
     }
 }
 
@@ -120,6 +142,9 @@ impl<S: GenStatem> Machine<S> {
         event: Event<S>,
         ctx: &mut StatemContext<S>,
     ) -> Result<(), ExitReason> {
+        if ctx.desk.is_some() {
+            ctx.note_event(&event);
+        }
         self.agenda.begin(&mut ctx.context);
         let handled = self.data.handle_event(event, &self.state, ctx);
         let Transition {
@@ -128,6 +153,9 @@ impl<S: GenStatem> Machine<S> {
             inserted,
         } = handled.await?;
         let entry = self.go(to);
+        if ctx.desk.is_some() && entry.change() == Change::Changed {
+            ctx.note_state(self);
+        }
         self.agenda
             .transition(entry.change(), postponed, inserted, &mut ctx.context);
         match entry {
@@ -153,6 +181,10 @@ impl<S: GenStatem> Machine<S> {
                 }
             }
         }
+    }
+
+    fn format(&self) -> String {
+        format!("{:?}", self.data.format_status(&self.state))
     }
 
     fn set_timeouts(&mut self, ctx: &mut StatemContext<S>) {
@@ -188,6 +220,7 @@ async fn next<S: GenStatem>(machine: &mut Machine<S>, ctx: &mut StatemContext<S>
             Ok(message) => Task::Handle(Event::Message(message)),
             Err(Incoming::Info(info)) => Task::Handle(Event::Info(info)),
             Err(Incoming::Stop(reason)) => Task::Stop(reason),
+            Err(Incoming::Request(request)) => Task::Serve(request),
             Err(Incoming::Timeout(number)) => match machine.agenda.due(number) {
                 Some((timeout, content)) => Task::Handle(timed_out(timeout, content)),
                 None => continue,
@@ -199,6 +232,10 @@ async fn next<S: GenStatem>(machine: &mut Machine<S>, ctx: &mut StatemContext<S>
 /// What comes next by the mailbox.
 async fn receive<S: GenStatem>(ctx: &mut StatemContext<S>) -> Result<S::Message, Incoming> {
     let parent = ctx.parent;
+    if ctx.desk.as_ref().is_some_and(|desk| desk.is_suspended()) {
+        let event = poll_fn(|cx| ctx.context.poll_order(parent, cx)).await;
+        return meaning(event, parent);
+    }
     poll_fn(|cx| match ctx.context.next_message() {
         Some(message) => Poll::Ready(Ok(message)),
         None => ctx
@@ -214,6 +251,74 @@ fn timed_out<S: GenStatem>(timeout: TimeoutType<S::Timeout>, content: S::Interna
         TimeoutType::Event => Event::Timeout(content),
         TimeoutType::State => Event::StateTimeout(content),
         TimeoutType::Generic(name) => Event::GenericTimeout(name, content),
+    }
+}
+
+impl<S: GenStatem> StatemContext<S> {
+    #[cold]
+    fn note_event(&mut self, event: &Event<S>) {
+        let kind = match event {
+            Event::Message(_) => EventKind::Message,
+            Event::Info(_) => EventKind::Info,
+            Event::Internal(_) => EventKind::Internal,
+            Event::Timeout(_) | Event::StateTimeout(_) | Event::GenericTimeout(..) => {
+                EventKind::Timeout
+            }
+        };
+        self.note(kind, || format!("{:?}", S::format_event(event)));
+    }
+
+    #[cold]
+    fn note_state(&mut self, machine: &Machine<S>) {
+        self.note(EventKind::State, || machine.format());
+    }
+
+    fn note(&mut self, kind: EventKind, text: impl FnOnce() -> String) {
+        if let Some(desk) = &mut self.desk {
+            desk.note(self.context.pid(), self.context.now(), kind, text);
+        }
+        self.tidy_desk();
+    }
+
+    /// Takes a desk away that nobody needs any more.
+    fn tidy_desk(&mut self) {
+        self.desk.take_if(|desk| desk.is_clear());
+    }
+}
+
+/// A machine between two events.
+struct Open<'a, S: GenStatem>(&'a mut Machine<S>, &'a mut StatemContext<S>);
+
+impl<S: GenStatem> Subject for Open<'_, S> {
+    fn type_name(&self) -> &'static str {
+        type_name::<S>()
+    }
+
+    fn parent(&self) -> Option<Pid> {
+        self.1.parent()
+    }
+
+    fn desk(&self) -> Option<&Desk> {
+        self.1.desk.as_deref()
+    }
+
+    fn desk_mut(&mut self) -> &mut Desk {
+        self.1.desk.get_or_insert_default()
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            data: &mut self.0.data,
+            state: Some(&mut self.0.state),
+        }
+    }
+
+    fn format(&self) -> String {
+        self.0.format()
+    }
+
+    fn resumed(&mut self, _since: Instant, _now: Instant) {
+        // Its timers run, and what they tell it lies in the mailbox.
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server of a scope: the one who writes its table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -85,8 +86,8 @@ impl Watch {
     }
 }
 
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watch").field(&self.group).finish()
     }
 }
@@ -132,6 +133,25 @@ impl GenServer for GroupScope {
             }
         }
         Ok(())
+    }
+
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| {
+            f.debug_struct("GroupScope")
+                .field("scope", &self.published.scope)
+                .field("members", &self.members.len())
+                .field("watches", &self.watches.len())
+                .finish()
+        })
+    }
+
+    fn format_message(GroupRequest(request): &GroupRequest) -> impl fmt::Debug {
+        fmt::from_fn(move |f| match request {
+            Request::Join(group, pids, _) => write!(f, "Join({group:?}, {pids:?})"),
+            Request::Leave(group, pids, _) => write!(f, "Leave({group:?}, {pids:?})"),
+            Request::Monitor(group, watcher, ..) => write!(f, "Monitor({group:?}, {watcher})"),
+            Request::Demonitor(monitor, _) => write!(f, "Demonitor({monitor:?})"),
+        })
     }
 
     async fn handle_info(

@@ -12,6 +12,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::groups::table::Scopes;
 use crate::panic_hook;
 use crate::registry::Registry;
+use crate::report::Crashes;
 use crate::scheduler::Scheduler;
 use crate::scheduler::host::{self, Host};
 use crate::scheduler::watchdog;
@@ -58,6 +59,7 @@ pub struct NodeBuilder {
     clock: Clock,
     max_processes: usize,
     seed: Option<u64>,
+    crash_reports: usize,
 }
 
 impl NodeBuilder {
@@ -67,6 +69,7 @@ impl NodeBuilder {
             clock: Clock::System,
             max_processes: Table::MAX,
             seed: None,
+            crash_reports: Node::CRASH_REPORTS,
         }
     }
 
@@ -86,6 +89,14 @@ impl NodeBuilder {
     /// How many processes there can be at once; 16 777 215 if it is not said.
     pub fn max_processes(mut self, limit: usize) -> Self {
         self.max_processes = limit;
+        self
+    }
+
+    /// How many crash reports the node keeps for
+    /// [`Node::crash_reports`]; 64 if it is not said. Zero keeps none, and saves
+    /// a crash the few hundred bytes.
+    pub fn crash_reports(mut self, most: usize) -> Self {
+        self.crash_reports = most;
         self
     }
 
@@ -151,6 +162,7 @@ impl NodeBuilder {
             table: Table::new(self.max_processes),
             registry: Registry::new(),
             scopes: Scopes::default(),
+            crashes: Crashes::new(self.crash_reports),
             timers: Timers::new(self.clock),
             scheduler,
             runtime: Some(handle.clone()),
@@ -188,6 +200,7 @@ impl Node {
             table: Table::new(Table::MAX),
             registry: Registry::new(),
             scopes: Scopes::default(),
+            crashes: Crashes::new(Node::CRASH_REPORTS),
             timers,
             scheduler,
             runtime: None,

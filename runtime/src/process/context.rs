@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::mailbox::{Attention, Entry};
 use crate::node::Node;
@@ -124,11 +124,10 @@ impl<M: Send + 'static> Context<M> {
     ///
     /// If it is called outside this process.
     pub fn try_receive(&mut self) -> Option<Message<M>> {
-        match self.try_event()? {
-            Event::Message(message) => Some(message),
-            Event::System(order) => {
-                self.obey(order);
-                None
+        loop {
+            match self.try_event()? {
+                Event::Message(message) => return Some(message),
+                Event::System(order) => self.obey(order),
             }
         }
     }
@@ -263,6 +262,41 @@ impl<M: Send + 'static> Context<M> {
         &self.process
     }
 
+    /// The next order to a behaviour that is suspended, or the exit of its
+    /// parent; everything else stays where it is.
+    pub(crate) fn poll_order(&mut self, parent: Pid, cx: &mut TaskContext<'_>) -> Poll<Event<M>> {
+        self.expect_own_process();
+        body::drain(&self.process);
+        let mut owner = self.process.owner();
+        owner.attention = Attention::Signals;
+        if owner.fate.is_some() {
+            return Poll::Pending;
+        }
+        if !owner.spend() {
+            drop(owner);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let notices = &owner.rare.notices;
+        let at = notices.iter().position(|notice| match &notice.value {
+            Notice::System(System::Stop(_) | System::Request(_)) => true,
+            Notice::System(System::Timeout(_)) | Notice::Down(_) => false,
+            Notice::Exit(exit, _) => exit.from == parent,
+        });
+        if let Some(order) = at.and_then(|at| owner.take_notice(at)) {
+            return Poll::Ready(Entry::Notice(order).into());
+        }
+        if self.is_foreign(cx.waker()) || owner.rare.receiver.is_some() {
+            drop(owner);
+            self.wait_by(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.process.header().node.timers.now()
+    }
+
     #[inline]
     fn expect_own_process(&self) {
         assert!(
@@ -321,6 +355,7 @@ impl<M: Send + 'static> Context<M> {
         match order {
             System::Stop(reason) => self.process.owner().fate = Some(reason),
             System::Timeout(_) => unreachable!("only state machines arm such timers"),
+            System::Request(request) => request.refuse(),
         }
     }
 }
@@ -383,6 +418,8 @@ impl<M: Send + 'static> Receive<'_, M> {
             }
             Poll::Ready(Event::System(order)) => {
                 self.context.obey(order);
+                // If it lives on: what else there is, in another poll.
+                cx.waker().wake_by_ref();
                 Poll::Pending
             }
             Poll::Pending => {

@@ -17,6 +17,7 @@ use crate::process::alias::{Special, Specials};
 use crate::process::cell::Process;
 use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
+use crate::report::ServerReport;
 use crate::signal::{Notice, Signal, Watcher};
 use crate::slot::Slot;
 
@@ -89,6 +90,8 @@ pub(crate) struct Rare {
     pub(crate) receiver: Option<Waker>,
     /// The timer of the calls that it waits for.
     pub(crate) alarm: Alarm,
+    /// What a server leaves for its crash report.
+    pub(crate) server_report: Option<Box<ServerReport>>,
     /// A count of this process, for the next call that waits for an answer.
     pub(crate) spare: Option<Process>,
 }
@@ -184,6 +187,7 @@ impl Rare {
             unanswered: Vec::new(),
             receiver: None,
             alarm: Alarm::NONE,
+            server_report: None,
             spare: None,
         }
     }

@@ -212,10 +212,7 @@ where
             body::drain(self.context.own_process());
             match self.look() {
                 Found::Wanted(Event::Message(message)) => return Poll::Ready(message),
-                Found::Wanted(Event::System(order)) => {
-                    self.context.obey(order);
-                    return Poll::Pending;
-                }
+                Found::Wanted(Event::System(order)) => self.context.obey(order),
                 Found::Stop => return Poll::Pending,
                 Found::Enough => {
                     cx.waker().wake_by_ref();
