@@ -36,6 +36,7 @@ mod few;
 pub mod gen_server;
 pub mod gen_statem;
 mod groups;
+mod keys;
 mod lifecycle;
 mod mailbox;
 mod name;
@@ -75,6 +76,10 @@ pub use gen_statem::{
 };
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
+};
+pub use keys::{
+    DuplicateKeys, RegisterKeyError, Registry, RegistryArgs, RegistryChange, RegistryKeys,
+    RegistryLock, RegistryServer, UniqueKeys,
 };
 pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;

@@ -10,6 +10,7 @@ mod gen_server;
 mod gen_statem;
 mod groups;
 mod info;
+mod keys;
 mod lifecycle;
 mod link;
 mod monitor;

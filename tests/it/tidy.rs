@@ -170,6 +170,7 @@ fn every_law_of_the_kernel_issue_is_listed_once() {
         ("LOG", 8),
         ("TASK", 29),
         ("AGT", 4),
+        ("PREG", 16),
     ] {
         for number in 1..=count {
             let id = format!("{family}-{number:02}");
