@@ -33,6 +33,7 @@ mod caught;
 mod clock;
 mod exit_reason;
 mod few;
+mod gen_event;
 pub mod gen_server;
 pub mod gen_statem;
 mod groups;
@@ -48,6 +49,7 @@ pub mod planted;
 mod pool;
 mod process;
 mod process_ref;
+mod pubsub;
 mod registry;
 mod reply;
 mod report;
@@ -60,6 +62,7 @@ mod spawn;
 mod sync;
 mod table;
 mod task;
+mod teller;
 #[cfg(test)]
 mod testing;
 mod thread;
@@ -69,6 +72,10 @@ pub use agent::{Agent, AgentFn, AgentServer};
 pub use behaviour::{Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError};
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
+pub use gen_event::{
+    AddHandlerError, EventHandler, EventManager, EventRequest, EventServer, HandlerEnd,
+    HandlerError, HandlerExit, HandlerId, HandlerKey,
+};
 pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
 pub use gen_statem::{
     Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutTime, TimeoutType,
@@ -96,6 +103,7 @@ pub use process::{
     unlink, unregister, whereis, yield_now,
 };
 pub use process_ref::{ProcessRef, SendError};
+pub use pubsub::{PubSub, SubscribeError};
 pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
 pub use signal::{Down, Exit, Message};
