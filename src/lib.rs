@@ -7,6 +7,8 @@
 //!   [`cast`](ProcessRef::cast), [`Reply`].
 //! * **Tasks**: a [`Task`] is awaited for its one value; [`TaskSupervisor`].
 //! * **Agents**: an [`Agent`] keeps a state and runs functions on it.
+//! * **Registries**: a [`Registry`] finds processes under keys of any type.
+//! * **Events**: an [`EventManager`] and its handlers; [`PubSub`].
 //! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
 //!   made in or on one of its own; [`Node::stop`] ends it in good order.

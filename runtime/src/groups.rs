@@ -12,9 +12,9 @@ use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
 use crate::process_ref::ProcessRef;
 use crate::reply::{CallError, Reply};
+use crate::teller::Teller;
 
 pub use scope::GroupScope;
-use scope::Teller;
 
 /// The process groups of one scope: names under which any number of processes
 /// can be found together.
@@ -109,7 +109,12 @@ pub struct GroupRequest(Request);
 enum Request {
     Join(Name, Vec<Pid>, Reply<()>),
     Leave(Name, Vec<Pid>, Reply<Result<(), LeaveError>>),
-    Monitor(Option<Name>, Pid, Teller, Reply<(GroupMonitor, Members)>),
+    Monitor(
+        Option<Name>,
+        Pid,
+        Teller<GroupChange>,
+        Reply<(GroupMonitor, Members)>,
+    ),
     Demonitor(GroupMonitor, Reply<bool>),
 }
 

@@ -33,10 +33,12 @@ mod caught;
 mod clock;
 mod exit_reason;
 mod few;
+mod gen_event;
 pub mod gen_server;
 pub mod gen_statem;
 mod groups;
 mod interval;
+mod keys;
 mod lifecycle;
 mod mailbox;
 mod name;
@@ -48,6 +50,7 @@ pub mod planted;
 mod pool;
 mod process;
 mod process_ref;
+mod pubsub;
 mod registry;
 mod reply;
 mod report;
@@ -62,6 +65,7 @@ mod sync;
 pub mod sys;
 mod table;
 mod task;
+mod teller;
 #[cfg(test)]
 mod testing;
 mod thread;
@@ -73,6 +77,10 @@ pub use behaviour::{
 };
 pub use clock::ManualClock;
 pub use exit_reason::{ExitKind, ExitReason, Failure, Panic, Term};
+pub use gen_event::{
+    AddHandlerError, EventHandler, EventManager, EventRequest, EventServer, HandlerEnd,
+    HandlerError, HandlerExit, HandlerId, HandlerKey,
+};
 pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef};
 pub use gen_statem::{
     Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutType, Transition,
@@ -81,6 +89,10 @@ pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };
 pub use interval::{Interval, IntervalRef};
+pub use keys::{
+    DuplicateKeys, RegisterKeyError, Registry, RegistryArgs, RegistryChange, RegistryKeys,
+    RegistryLock, RegistryServer, UniqueKeys,
+};
 pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
@@ -101,6 +113,7 @@ pub use process::{
     unlink, unregister, whereis, yield_now,
 };
 pub use process_ref::{ProcessRef, SendError};
+pub use pubsub::{PubSub, SubscribeError};
 pub use registry::{RegisterError, UnregisterError};
 pub use reply::{Call, CallError, Reply};
 pub use report::{Client, CrashReport, ServerReport};

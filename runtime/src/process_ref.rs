@@ -47,7 +47,44 @@ pub struct ProcessRef<M> {
 
 enum Target<M> {
     Process(Typed<M>),
-    Name(Arc<NodeInner>, Name),
+    Name(Arc<NodeInner>, Address),
+}
+
+/// Under what a process is looked up.
+#[derive(Clone)]
+enum Address {
+    /// A name of the node.
+    Name(Name),
+    /// A key of a registry.
+    Via(Arc<Via>),
+}
+
+/// A way to find a process, and what it is called.
+struct Via {
+    name: Name,
+    find: Box<dyn Fn() -> Option<Process> + Send + Sync>,
+}
+
+// References are copied about: one by key is no larger than one by name.
+const _: () = assert!(size_of::<ProcessRef<()>>() == 3 * size_of::<usize>());
+
+impl Address {
+    fn name(&self) -> &Name {
+        match self {
+            Self::Name(name) => name,
+            Self::Via(via) => &via.name,
+        }
+    }
+
+    fn find(&self, node: &NodeInner) -> Option<Process> {
+        match self {
+            Self::Name(name) => node
+                .registry
+                .whereis(name)
+                .and_then(|pid| node.table.get(pid)),
+            Self::Via(via) => (via.find)(),
+        }
+    }
 }
 
 /// Why a message was not sent; it holds the message.
@@ -110,7 +147,28 @@ impl<M: Send + 'static> ProcessRef<M> {
 
     pub(crate) fn by_name(node: Arc<NodeInner>, name: Name) -> Self {
         Self {
-            target: Target::Name(node, name),
+            target: Target::Name(node, Address::Name(name)),
+        }
+    }
+
+    /// A reference to whoever `find` finds, under this name in errors.
+    pub(crate) fn via(
+        node: Arc<NodeInner>,
+        name: Name,
+        find: impl Fn() -> Option<Process> + Send + Sync + 'static,
+    ) -> Self {
+        let find = Box::new(find);
+        let via = Arc::new(Via { name, find });
+        Self {
+            target: Target::Name(node, Address::Via(via)),
+        }
+    }
+
+    /// Whether it means a process that has ended, for good.
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.target {
+            Target::Process(process) => process.header().is_ending(),
+            Target::Name(..) => false,
         }
     }
 
@@ -124,7 +182,8 @@ impl<M: Send + 'static> ProcessRef<M> {
     pub fn pid(&self) -> Option<Pid> {
         match &self.target {
             Target::Process(process) => Some(process.header().pid),
-            Target::Name(node, name) => node.registry.whereis(name),
+            Target::Name(node, Address::Name(name)) => node.registry.whereis(name),
+            Target::Name(_, Address::Via(via)) => (via.find)().map(|found| found.header().pid),
         }
     }
 
@@ -150,10 +209,10 @@ impl<M: Send + 'static> ProcessRef<M> {
                 send_typed(process, message);
                 Ok(())
             }
-            Target::Name(_, name) => match self.resolve() {
+            Target::Name(node, address) => match address.find(node) {
                 Some(process) => send_to(process, message),
                 None => Err(SendError::Unregistered {
-                    name: name.clone(),
+                    name: address.name().clone(),
                     message,
                 }),
             },
@@ -208,10 +267,7 @@ impl<M: Send + 'static> ProcessRef<M> {
     pub(crate) fn resolve(&self) -> Option<Process> {
         match &self.target {
             Target::Process(process) => Some(Process::clone(process)),
-            Target::Name(node, name) => node
-                .registry
-                .whereis(name)
-                .and_then(|pid| node.table.get(pid)),
+            Target::Name(node, address) => address.find(node),
         }
     }
 
@@ -347,7 +403,7 @@ impl<M> Clone for ProcessRef<M> {
     fn clone(&self) -> Self {
         let target = match &self.target {
             Target::Process(process) => Target::Process(process.clone()),
-            Target::Name(node, name) => Target::Name(Arc::clone(node), name.clone()),
+            Target::Name(node, address) => Target::Name(Arc::clone(node), address.clone()),
         };
         Self { target }
     }
@@ -357,7 +413,7 @@ impl<M> fmt::Debug for ProcessRef<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.target {
             Target::Process(process) => write!(f, "ProcessRef({})", process.header().pid),
-            Target::Name(_, name) => write!(f, "ProcessRef({name:?})"),
+            Target::Name(_, address) => write!(f, "ProcessRef({:?})", address.name()),
         }
     }
 }

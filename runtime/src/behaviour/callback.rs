@@ -16,6 +16,10 @@ use crate::process::{body, current};
 /// To be asked before `init` runs: whether it may. A panic of `init` ends the
 /// process, which whoever starts it sees.
 pub(crate) fn before_init(ack: &Ack) -> Result<(), InitError> {
+    if ack.has_told() {
+        // That the key it was to be under is taken.
+        return Err(InitError::Ignore);
+    }
     #[cfg(feature = "sim")]
     if crate::sim::fails_init() {
         let reason = ExitReason::custom("init fails by order of the simulation");

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Behaviour, Birth};
 use crate::exit_reason::ExitReason;
+use crate::keys::{RegisterKeyError, Registry};
 use crate::name::Name;
 use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
@@ -52,6 +54,15 @@ impl From<SpawnError> for StartError {
     }
 }
 
+impl From<RegisterKeyError> for StartError {
+    fn from(error: RegisterKeyError) -> Self {
+        match error {
+            RegisterKeyError::AlreadyRegistered(holder) => Self::AlreadyStarted(holder),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
 /// How a server or a state machine is to be started; made by
 /// [`GenServer::builder`](crate::GenServer::builder) and
 /// [`GenStatem::builder`](crate::GenStatem::builder).
@@ -63,7 +74,11 @@ pub struct BehaviourBuilder<B: Behaviour> {
     timeout: Option<Duration>,
     node: Option<Node>,
     log: Option<usize>,
+    registration: Option<Registration>,
 }
+
+/// Puts the new process under a key, in that process.
+type Registration = Box<dyn FnOnce() -> Result<(), StartError> + Send>;
 
 /// What ties a server to whoever starts it.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -82,12 +97,47 @@ impl<B: Behaviour> BehaviourBuilder<B> {
             timeout: None,
             node: None,
             log: None,
+            registration: None,
         }
     }
 
     /// Registers the server under this name before `init` runs.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Registers the server under this key of a registry before `init` runs,
+    /// with this value; if the key is taken, the start fails with
+    /// [`StartError::AlreadyStarted`]. [`Registry::via`] is the way back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Agent, Node, Registry, StartError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::new()?;
+    /// node.block_on(async {
+    ///     let stock = Registry::<&str>::unique();
+    ///     stock.builder().on(&node).start().await?;
+    ///     let pears = || Agent::builder(|| 3).via(&stock, "pears", ()).on(&node);
+    ///     let first = pears().start().await?;
+    ///     let pid = first.pid().ok_or("no pid")?;
+    ///     let second = pears().start().await.unwrap_err();
+    ///     assert_eq!(second, StartError::AlreadyStarted(pid));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        let registry = registry.clone();
+        let register = move || registry.register(key, value).map_err(StartError::from);
+        self.registration = Some(Box::new(register));
         self
     }
 
@@ -197,7 +247,13 @@ impl<B: Behaviour> BehaviourBuilder<B> {
         let desk = self.log.map(|most| Box::new(Desk::with_log(most)));
         let word = Arc::new(Slot::new());
         let (args, ack) = (self.args, Ack::new(Arc::clone(&word), starter));
+        let registration = self.registration;
         let spawned = options.spawn(move |context| {
+            if let Some(register) = registration
+                && let Err(error) = register()
+            {
+                ack.tell(Err(error));
+            }
             let birth = Birth {
                 context,
                 parent,
@@ -245,6 +301,14 @@ impl Ack {
     /// Tells, from the server.
     pub(super) fn tell(&self, outcome: Result<(), StartError>) {
         self.say(Some(outcome));
+    }
+
+    /// Whether it has told.
+    pub(super) fn has_told(&self) -> bool {
+        let word = self.word.take();
+        let has_told = word.is_none();
+        self.word.set(word);
+        has_told
     }
 
     fn say(&self, outcome: Word) {

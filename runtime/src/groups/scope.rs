@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::table::Table;
 use super::{GroupChange, GroupMonitor, GroupRequest, LeaveError, Members, Membership, Request};
-use crate::caught::{PanicPayload, discard_payload, drop_caught};
+use crate::caught::{PanicPayload, discard_payload};
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, Info, InitError, ServerContext};
 use crate::name::Name;
 use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{demonitor, monitor};
-use crate::process_ref::ProcessRef;
 use crate::signal::Down;
+use crate::teller::Teller;
 
 /// The server behind [`Groups`](super::Groups) of one scope.
 #[derive(Debug)]
@@ -51,33 +50,7 @@ struct Member {
 struct Watch {
     /// All groups, if it names none.
     group: Option<Name>,
-    teller: Teller,
-}
-
-/// Tells a watcher. What it does and what it holds are the user's: a panic of
-/// either must not take the scope along, and every membership with it.
-pub(super) struct Teller(Option<Box<dyn FnMut(GroupChange) + Send>>);
-
-impl Teller {
-    pub(super) fn new<M: Send + 'static>(
-        watcher: ProcessRef<M>,
-        mut wrap: impl FnMut(GroupChange) -> M + Send + 'static,
-    ) -> Self {
-        Self(Some(Box::new(move |change| watcher.cast(wrap(change)))))
-    }
-
-    fn tell(&mut self, change: GroupChange) -> Result<(), PanicPayload> {
-        let Some(tell) = &mut self.0 else {
-            return Ok(());
-        };
-        panic::catch_unwind(AssertUnwindSafe(|| tell(change)))
-    }
-}
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        drop_caught(self.0.take());
-    }
+    teller: Teller<GroupChange>,
 }
 
 impl Watch {

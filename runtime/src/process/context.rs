@@ -280,7 +280,7 @@ impl<M: Send + 'static> Context<M> {
         let notices = &owner.rare.notices;
         let at = notices.iter().position(|notice| match &notice.value {
             Notice::System(System::Stop(_) | System::Request(_)) => true,
-            Notice::System(System::Timeout(_)) | Notice::Down(_) => false,
+            Notice::System(System::Timeout(_)) | Notice::Down(_) | Notice::User(_) => false,
             Notice::Exit(exit, _) => exit.from == parent,
         });
         if let Some(order) = at.and_then(|at| owner.take_notice(at)) {
