@@ -4,7 +4,9 @@
 //! * [`Supervisor`]: a row of children, restarted by one of three
 //!   [strategies](Strategy).
 //! * [`DynamicSupervisor`]: children that come and go, each on its own.
+//! * [`PartitionSupervisor`]: processes of one kind that share the keys.
 //! * [`TaskSupervisor`]: tasks that somebody waits for, or nobody.
+//! * [`SupervisorBridge`]: what knows nothing of supervisors, in a tree.
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
 //!
@@ -38,9 +40,15 @@ mod handle;
 
 mod task_supervisor;
 
+mod process_handle;
+
+mod bridge;
+mod partition;
+
 #[cfg(test)]
 mod testing;
 
+pub use bridge::{BridgeBuilder, SupervisorBridge};
 pub use builder::{
     DynamicSupervisor, DynamicSupervisorBuilder, StartSupervisorError, Supervisor,
     SupervisorBuilder,
@@ -50,7 +58,11 @@ pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
 pub use handle::{DynamicSupervisorRef, SupervisorRef};
 pub use info::{ChildCount, ChildInfo, ChildStatus};
 pub use intensity::RestartIntensity;
+pub use partition::{
+    FindPartitionError, PartitionSupervisor, PartitionSupervisorBuilder, Partitions, ResizeError,
+};
 pub use policy::{AutoShutdown, FailedToStartChild, Strategy};
+pub use process_handle::ProcessHandle;
 pub use start::{StartPanicked, Started};
 pub use supervisor::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,

@@ -167,6 +167,8 @@ fn every_law_of_the_kernel_issue_is_listed_once() {
         ("PLIB", 16),
         ("STM", 36),
         ("DYN", 20),
+        ("PART", 8),
+        ("BRG", 4),
         ("LOG", 8),
         ("TASK", 29),
         ("AGT", 4),
