@@ -35,6 +35,7 @@ mod exit_reason;
 mod few;
 pub mod gen_server;
 pub mod gen_statem;
+mod group_leader;
 mod groups;
 mod lifecycle;
 mod mailbox;
@@ -74,6 +75,7 @@ pub use gen_statem::{
     Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutTime, TimeoutType,
     Transition,
 };
+pub use group_leader::{group_leader, set_group_leader};
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };

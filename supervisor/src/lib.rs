@@ -7,6 +7,7 @@
 //! * [`PartitionSupervisor`]: processes of one kind that share the keys.
 //! * [`TaskSupervisor`]: tasks that somebody waits for, or nobody.
 //! * [`SupervisorBridge`]: what knows nothing of supervisors, in a tree.
+//! * [`Applications`]: parts of a program, started and stopped as a whole.
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
 //!
@@ -45,9 +46,17 @@ mod process_handle;
 mod bridge;
 mod partition;
 
+mod application;
+
 #[cfg(test)]
 mod testing;
 
+pub use application::{
+    Application, ApplicationContext, ApplicationEnded, ApplicationError, ApplicationInfo,
+    ApplicationStatus, Applications, ApplicationsBuilder, Config, ConfigChange, EnvError, EnvValue,
+    Environment, LoadApplicationError, StartApplicationError, StartMode, StartType,
+    StopApplicationError, UnloadApplicationError,
+};
 pub use bridge::{BridgeBuilder, SupervisorBridge};
 pub use builder::{
     DynamicSupervisor, DynamicSupervisorBuilder, StartSupervisorError, Supervisor,

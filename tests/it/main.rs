@@ -1,6 +1,7 @@
 //! The laws, tested through the public API.
 
 mod agent;
+mod application;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
