@@ -36,6 +36,7 @@ mod few;
 mod gen_event;
 pub mod gen_server;
 pub mod gen_statem;
+mod group_leader;
 mod groups;
 mod interval;
 mod keys;
@@ -85,6 +86,7 @@ pub use gen_server::{GenServer, Server, ServerBuilder, ServerContext, ServerRef}
 pub use gen_statem::{
     Event, GenStatem, Statem, StatemBuilder, StatemContext, StatemRef, TimeoutType, Transition,
 };
+pub use group_leader::{group_leader, set_group_leader};
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };

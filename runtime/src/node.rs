@@ -342,6 +342,21 @@ impl Node {
             .collect()
     }
 
+    /// How many processes can run at once; 1 in a simulation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::Node;
+    ///
+    /// let node = Node::builder().workers(2).start()?;
+    /// assert_eq!(node.workers(), 2);
+    /// # Ok::<(), resurgam_runtime::NodeError>(())
+    /// ```
+    pub fn workers(&self) -> usize {
+        self.inner.scheduler.workers().max(1)
+    }
+
     /// How many processes there are.
     pub fn process_count(&self) -> usize {
         self.inner.table.visible()

@@ -78,6 +78,11 @@ impl Scheduler {
         (scheduler, queues, rung)
     }
 
+    /// How many hosts run side by side.
+    pub(crate) fn workers(&self) -> usize {
+        self.regular
+    }
+
     /// Puts a process that was woken into a run queue.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {

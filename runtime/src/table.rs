@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::exit_reason::ExitKind;
+use crate::group_leader::Leader;
 use crate::lifecycle::{Journal, Lifecycle, LifecycleEvent};
 use crate::node::Node;
 use crate::pid::Pid;
@@ -36,6 +37,9 @@ struct Slot {
     process: Lock<Option<Process>>,
     // Invariant: written only by who reserves the slot while it is free.
     serial: AtomicU32,
+    /// The group leader. Written by who reserves the slot, then by the process
+    /// itself.
+    leader: AtomicU32,
 }
 
 /// Which slots can be used next.
@@ -85,11 +89,15 @@ impl Table {
         }
     }
 
-    /// Reserves a pid for a process that is being made.
+    /// Reserves a pid for a process that is being made, which gets the group
+    /// leader of its parent.
     pub(crate) fn reserve(&self, parent: Option<Pid>, at: Instant) -> Result<Pid, SpawnError> {
+        let leader = parent.map_or(Leader::NONE, |parent| self.slot(parent.slot()).leader());
         let mut free = self.free.0.lock();
         let slot = free.take()?;
-        let pid = Pid::new(slot, self.slot(slot).next_serial());
+        let place = self.slot(slot);
+        place.leader.store(leader.bits(), Ordering::Relaxed);
+        let pid = Pid::new(slot, place.next_serial());
         free.journal.note(at, Lifecycle::Spawned { pid, parent });
         Ok(pid)
     }
@@ -113,6 +121,20 @@ impl Table {
         } else {
             None
         }
+    }
+
+    /// The group leader of a process that is in the table.
+    pub(crate) fn group_leader(&self, pid: Pid) -> Option<Pid> {
+        let leader = self.slot(pid.slot()).leader();
+        let serial = &self.slot(leader.slot()).serial;
+        leader.at(serial.load(Ordering::Relaxed))
+    }
+
+    /// For the process itself.
+    pub(crate) fn set_group_leader(&self, pid: Pid, leader: Pid) {
+        let leader = Leader::of(leader).bits();
+        let slot = self.slot(pid.slot());
+        slot.leader.store(leader, Ordering::Relaxed);
     }
 
     /// A process ends and makes room for another, before anything of it is
@@ -187,6 +209,7 @@ impl Table {
                 .map(|_| Slot {
                     process: Lock::new(0, None),
                     serial: AtomicU32::new(0),
+                    leader: AtomicU32::new(Leader::NONE.bits()),
                 })
                 .collect()
         });
@@ -195,6 +218,10 @@ impl Table {
 }
 
 impl Slot {
+    fn leader(&self) -> Leader {
+        Leader::from_bits(self.leader.load(Ordering::Relaxed))
+    }
+
     /// The serial number of the slot's next use. For who has just reserved it:
     /// the lock under which free slots are taken orders this after its last use.
     fn next_serial(&self) -> u32 {

@@ -28,6 +28,9 @@ pub enum StartSupervisorError {
     /// The name of the supervisor is the empty string. Nothing was started.
     #[error("supervisor name is empty; expected at least one character")]
     EmptyName,
+    /// A partition supervisor is to have no partitions. Nothing was started.
+    #[error("there are to be 0 partitions; expected at least 1")]
+    NoPartitions,
     /// The name is taken, by this process.
     #[error("supervisor is started already, as {0}")]
     AlreadyStarted(Pid),
@@ -67,7 +70,8 @@ impl From<StartSupervisorError> for StartError {
             error @ (StartSupervisorError::Spec(_)
             | StartSupervisorError::DuplicateChildName(_)
             | StartSupervisorError::ZeroPeriod
-            | StartSupervisorError::EmptyName) => Self::Failed(ExitReason::from(error)),
+            | StartSupervisorError::EmptyName
+            | StartSupervisorError::NoPartitions) => Self::Failed(ExitReason::from(error)),
         }
     }
 }
@@ -475,7 +479,7 @@ impl ChildSpec {
     }
 }
 
-fn check_flags(
+pub(crate) fn check_flags(
     name: Option<&Name>,
     intensity: RestartIntensity,
 ) -> Result<(), StartSupervisorError> {
@@ -502,7 +506,10 @@ fn check_children(
     Ok(())
 }
 
-fn named<S: GenServer>(builder: ServerBuilder<S>, name: Option<Name>) -> ServerBuilder<S> {
+pub(crate) fn named<S: GenServer>(
+    builder: ServerBuilder<S>,
+    name: Option<Name>,
+) -> ServerBuilder<S> {
     match name {
         Some(name) => builder.name(name),
         None => builder,

@@ -4,7 +4,10 @@
 //! * [`Supervisor`]: a row of children, restarted by one of three
 //!   [strategies](Strategy).
 //! * [`DynamicSupervisor`]: children that come and go, each on its own.
+//! * [`PartitionSupervisor`]: processes of one kind that share the keys.
 //! * [`TaskSupervisor`]: tasks that somebody waits for, or nobody.
+//! * [`SupervisorBridge`]: what knows nothing of supervisors, in a tree.
+//! * [`Applications`]: parts of a program, started and stopped as a whole.
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
 //!
@@ -38,9 +41,23 @@ mod handle;
 
 mod task_supervisor;
 
+mod process_handle;
+
+mod bridge;
+mod partition;
+
+mod application;
+
 #[cfg(test)]
 mod testing;
 
+pub use application::{
+    Application, ApplicationContext, ApplicationEnded, ApplicationError, ApplicationInfo,
+    ApplicationStatus, Applications, ApplicationsBuilder, Config, ConfigChange, EnvError, EnvValue,
+    Environment, LoadApplicationError, StartApplicationError, StartMode, StartType,
+    StopApplicationError, UnloadApplicationError,
+};
+pub use bridge::{BridgeBuilder, SupervisorBridge};
 pub use builder::{
     DynamicSupervisor, DynamicSupervisorBuilder, StartSupervisorError, Supervisor,
     SupervisorBuilder,
@@ -50,7 +67,11 @@ pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
 pub use handle::{DynamicSupervisorRef, SupervisorRef};
 pub use info::{ChildCount, ChildInfo, ChildStatus};
 pub use intensity::RestartIntensity;
+pub use partition::{
+    FindPartitionError, PartitionSupervisor, PartitionSupervisorBuilder, Partitions, ResizeError,
+};
 pub use policy::{AutoShutdown, FailedToStartChild, Strategy};
+pub use process_handle::ProcessHandle;
 pub use start::{StartPanicked, Started};
 pub use supervisor::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,

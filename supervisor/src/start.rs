@@ -135,19 +135,25 @@ impl StartFunction {
         // What a panic may have left half done is dropped with it, so nobody
         // sees that.
         let result = match self {
-            Self::AtOnce(start) => catch_unwind(AssertUnwindSafe(|| start())),
-            Self::Waiting(start) => match catch_unwind(AssertUnwindSafe(|| start())) {
-                Ok(starting) => AssertUnwindSafe(starting).catch_unwind().await,
-                Err(payload) => Err(payload),
-            },
+            Self::AtOnce(start) => catch_unwind(AssertUnwindSafe(|| start()))
+                .map_err(|payload| StartPanicked::new(payload.as_ref())),
+            Self::Waiting(start) => caught(|| start()).await,
         };
         match result {
             Ok(Err(StartError::Ignore)) => Ok(Started::ignore()),
             Ok(result) => result,
-            Err(payload) => {
-                let panicked = StartPanicked::new(payload.as_ref());
-                Err(StartError::Failed(ExitReason::custom(panicked)))
-            }
+            Err(panicked) => Err(StartError::Failed(ExitReason::custom(panicked))),
         }
     }
+}
+
+/// Runs a callback of the user's, and stops a panic of it.
+pub(crate) async fn caught<T>(
+    callback: impl FnOnce() -> BoxFuture<'static, T>,
+) -> Result<T, StartPanicked> {
+    let result = match catch_unwind(AssertUnwindSafe(callback)) {
+        Ok(running) => AssertUnwindSafe(running).catch_unwind().await,
+        Err(payload) => Err(payload),
+    };
+    result.map_err(|payload| StartPanicked::new(payload.as_ref()))
 }

@@ -101,6 +101,25 @@ fn children_of_any_kind_stand_side_by_side() {
     });
 }
 
+/// SUP-150, SUP-151, SUP-155: a function that makes specs is the template, its
+/// arguments are the extra ones; each child is restarted with its own.
+#[test]
+fn a_function_is_the_template_of_many_children() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let template = |number: u32| world.family.worker(&format!("w{number}"));
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        assert_eq!(world.family.heard(), "");
+        start_child(&sup, template(1)).await;
+        let two = start_child(&sup, template(2)).await;
+        assert_eq!(world.family.heard(), "+w1 +w2");
+        world.family.luck("w2", &[Luck::Fails]);
+        world.end(two, crash()).await;
+        while running(&sup).await.len() < 2 {}
+        assert_eq!(world.family.heard(), "!w2 +w2");
+    });
+}
+
 /// DYN-04: those that wait for their restart count, failed and ignored starts
 /// do not.
 #[test]

@@ -2,6 +2,7 @@
 
 mod agent;
 mod alias;
+mod application;
 mod auto_shutdown;
 mod crash_report;
 mod dynamic_supervisor;
@@ -17,6 +18,7 @@ mod keys;
 mod lifecycle;
 mod link;
 mod monitor;
+mod partition_supervisor;
 mod pubsub;
 mod registry;
 mod request;
@@ -28,6 +30,7 @@ mod signals;
 mod sim;
 mod spawn;
 mod supervisor;
+mod supervisor_bridge;
 mod support;
 mod sys;
 mod task;

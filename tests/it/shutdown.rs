@@ -977,3 +977,18 @@ fn there_is_a_default_node_outside_processes() {
         },
     );
 }
+
+/// `init:stop/0`
+#[tokio::test]
+async fn a_process_can_order_the_stop_of_its_node() {
+    let node = Node::new().unwrap();
+    let other = node.spawn(crate::support::idle).unwrap();
+    let orders = node.spawn(|ctx: Context<()>| async move {
+        ctx.node().order_stop(Duration::from_secs(5));
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(orders.unwrap().join().await, ExitReason::Shutdown);
+    assert_eq!(other.join().await, ExitReason::Shutdown);
+    assert!(node.is_stopped());
+    node.stop(Duration::from_secs(5)).await.unwrap();
+}

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use resurgam::{
     Context, ExitReason, Message, Node, Pid, ProcessRef, RegisterError, SpawnError, ThreadContext,
-    exit, is_alive, kill, link, process_info, self_pid, send, spawn, spawn_link, spawn_monitor,
-    spawn_options, trap_exit, try_self_pid, yield_now,
+    exit, group_leader, is_alive, kill, link, process_info, self_pid, send, set_group_leader,
+    spawn, spawn_link, spawn_monitor, spawn_options, trap_exit, try_self_pid, yield_now,
 };
 
 use crate::signals::{
@@ -400,5 +400,60 @@ fn failed_spawn_leaves_nothing_behind() {
         let info = process_info(ctx.pid()).await.unwrap().unwrap();
         assert_eq!((info.links, info.monitors), (vec![], vec![]));
         assert_eq!(ctx.node().process_count(), 1);
+    });
+}
+
+/// SPAWN-08: however it was spawned, and also when those before it are gone.
+#[test]
+fn a_process_inherits_its_group_leader() {
+    run(|mut ctx: Context<Pid>| async move {
+        let (test, node) = (ctx.self_ref(), ctx.node());
+        assert_eq!(group_leader(), None);
+        let leader = spawn(move |_: Context<()>| async move {
+            let before = pid_of(&spawn(idle).unwrap());
+            set_group_leader(self_pid());
+            let between = spawn(move |_: Context<()>| async move {
+                test.cast(pid_of(&spawn(idle).unwrap()));
+                group_leader()
+                    .ok_or(ExitReason::NoProcess)
+                    .map(|leader| assert_ne!(leader, self_pid()))
+            });
+            assert!(between.unwrap().join().await.is_normal());
+            assert_eq!(Node::current().group_leader(before), None);
+            let known = process_info(self_pid()).await.unwrap().unwrap();
+            assert_eq!(known.group_leader, Some(self_pid()));
+        });
+        let leader = leader.unwrap();
+        let Message::User(last) = ctx.receive().await else {
+            panic!("expected a pid")
+        };
+        assert!(leader.join().await.is_normal());
+        let leader = pid_of(&leader);
+        assert_eq!(node.group_leader(last), Some(leader));
+        assert_eq!(node.group_members(leader), [last]);
+        assert_eq!(node.group_leader(leader), None);
+        set_group_leader(last);
+        assert_eq!(group_leader(), Some(last));
+        assert_eq!(node.group_members(leader), [last]);
+    });
+}
+
+/// SPAWN-08: a process on a thread is no exception, and the outside leads
+/// nobody.
+#[test]
+fn a_process_on_a_thread_inherits_its_group_leader() {
+    run_on_threads(|ctx: Context<()>| async move {
+        set_group_leader(ctx.pid());
+        let leader = ctx.pid();
+        let thread = spawn_options().spawn_thread(move |_: ThreadContext<()>| {
+            assert_eq!(group_leader(), Some(leader));
+        });
+        assert!(thread.unwrap().process.join().await.is_normal());
+        let node = ctx.node();
+        let outside = std::thread::scope(|scope| {
+            let spawned = scope.spawn(|| pid_of(&node.spawn(idle).unwrap()));
+            spawned.join().unwrap()
+        });
+        assert_eq!(node.group_leader(outside), None);
     });
 }

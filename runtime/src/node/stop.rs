@@ -101,6 +101,46 @@ impl Node {
         Err(StopError::Unresponsive(stragglers))
     }
 
+    /// Has the node stop, as [`stop`](Self::stop) does, and waits for nothing:
+    /// `init:stop/0`. A process of the node may ask for it. What does not return
+    /// to the scheduler is reported.
+    ///
+    /// In a simulation no new process is let in, and those without a parent are
+    /// told to shut down; the end of the run does the rest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use resurgam_runtime::{Context, Node};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::new()?;
+    /// let other = node.spawn(|mut ctx: Context<()>| async move { ctx.receive().await; })?;
+    /// node.spawn(|ctx: Context<()>| async move {
+    ///     ctx.node().order_stop(Duration::from_secs(5));
+    /// })?;
+    /// node.block_on(other.join());
+    /// assert!(node.is_stopped());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn order_stop(&self, grace: Duration) {
+        let Some(runtime) = &self.inner.runtime else {
+            self.inner.table.close();
+            return self
+                .roots()
+                .into_iter()
+                .for_each(|pid| self.order_exit(pid, ExitReason::Shutdown));
+        };
+        let node = Self::from_inner(Arc::clone(&self.inner));
+        runtime.spawn(async move {
+            if let Err(error) = node.stop(grace).await {
+                tracing::error!(target: "resurgam::node", %error, "node did not stop");
+            }
+        });
+    }
+
     /// Whether the node takes no new processes any more.
     pub fn is_stopped(&self) -> bool {
         self.inner.table.is_closed()

@@ -24,6 +24,9 @@ pub struct ProcessInfo {
     pub label: Option<String>,
     /// Who spawned it; `None` if no process did.
     pub parent: Option<Pid>,
+    /// To whom it belongs; see
+    /// [`set_group_leader`](crate::set_group_leader).
+    pub group_leader: Option<Pid>,
     /// On whose behalf it works, the nearest first, if it is a task.
     pub callers: Vec<Pid>,
     /// Whether it traps exits.
@@ -53,6 +56,7 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
         name,
         label: header.label().as_deref().map(str::to_owned),
         parent: header.parent(),
+        group_leader: header.node.table.group_leader(header.pid),
         callers: header.callers().as_deref().unwrap_or_default().to_vec(),
         trap_exit: owner.exit_mode == ExitMode::Trapped,
         links: owner.bonds.links.linked().collect(),

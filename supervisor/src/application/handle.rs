@@ -1,0 +1,523 @@
+//! [`Applications`]: how to talk to the application controller of a node.
+
+use std::time::Duration;
+
+use resurgam_runtime::{
+    CallError, ExitReason, Join, Name, Node, Pid, ProcessRef, RegisterError, Reply, SpawnError,
+    StartError,
+};
+
+use super::controller::{self, Request};
+use super::{
+    Application, ApplicationError, ApplicationInfo, Config, ConfigChange, Environment, StartMode,
+    StartType,
+};
+
+/// Why an application was not loaded.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadApplicationError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
+    /// There is one of this name.
+    #[error("application {0:?} is loaded already")]
+    AlreadyLoaded(Name),
+    /// The applications are being stopped.
+    #[error("the applications are being stopped")]
+    Terminating,
+    /// The controller did not answer.
+    #[error("application controller did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why an application is still loaded.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnloadApplicationError {
+    /// There is none of this name.
+    #[error("application {0:?} is not loaded")]
+    NotLoaded(Name),
+    /// It runs, or is being started or stopped.
+    #[error("application {0:?} runs; stop it first")]
+    Running(Name),
+    /// The applications are being stopped.
+    #[error("the applications are being stopped")]
+    Terminating,
+    /// The controller did not answer.
+    #[error("application controller did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why an application was not started.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartApplicationError {
+    /// There is none of this name.
+    #[error("application {0:?} is not loaded")]
+    NotLoaded(Name),
+    /// It runs.
+    #[error("application {0:?} is started already")]
+    AlreadyStarted(Name),
+    /// One that it needs was not started.
+    #[error("application {0:?}, which is needed, is not started")]
+    NotStarted(Name),
+    /// One that it needs has ended.
+    #[error("application {name:?}, which is needed, has ended: {reason}")]
+    NotRunning {
+        /// Which one.
+        name: Name,
+        /// Why it ended.
+        reason: ExitReason,
+    },
+    /// These need each other.
+    #[error("applications need each other: {0:?}")]
+    Cycle(Vec<Name>),
+    /// Its start function, or a phase of its start, failed.
+    #[error("application {name:?} did not start: {error}")]
+    Failed {
+        /// Which one.
+        name: Name,
+        /// Why.
+        error: StartError,
+    },
+    /// It was told to stop before it was up.
+    #[error("application {0:?} was stopped while it started")]
+    Stopped(Name),
+    /// The applications are being stopped.
+    #[error("the applications are being stopped")]
+    Terminating,
+    /// The controller did not answer.
+    #[error("application controller did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why an application was not stopped.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopApplicationError {
+    /// It does not run.
+    #[error("application {0:?} is not started")]
+    NotStarted(Name),
+    /// The applications are being stopped, all of them.
+    #[error("the applications are being stopped")]
+    Terminating,
+    /// The controller did not answer.
+    #[error("application controller did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// An application whose end stopped its node: the term of the reason with which
+/// the application controller ends then.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ApplicationEnded {
+    /// Which one.
+    pub name: Name,
+    /// Why it ended.
+    pub reason: ExitReason,
+}
+
+impl ApplicationEnded {
+    /// The application that the controller ended for, if it ended for one.
+    pub fn of(reason: &ExitReason) -> Option<&Self> {
+        match reason {
+            ExitReason::ShutdownWith(term) => term.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The applications of a node: what is loaded, what runs, and their settings.
+/// Cheap to clone.
+///
+/// Behind it is a process, the application controller, which is never busy: it
+/// can be asked from everywhere, from the callbacks of applications too. Each
+/// application that runs has a process of its own, which is the parent of its
+/// top supervisor and the [group leader](resurgam_runtime::set_group_leader) of
+/// all its processes.
+///
+/// When the node stops, the applications are stopped one after the other, the
+/// one started last first; nothing can be spawned then, by callbacks neither.
+/// [`stop_all`](Self::stop_all) does so before. When an application ends that
+/// is [permanent](StartType::Permanent), the others are stopped so, and the
+/// node with them.
+///
+/// The calls have no time limit. Dropping one that is under way does not undo
+/// it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use resurgam_runtime::Node;
+/// use resurgam_supervisor::{Application, Applications, StartApplicationError};
+///
+/// let node = Node::new()?;
+/// # node.block_on(async {
+/// let apps = Applications::start_on(&node).await?;
+/// apps.load(Application::new("db")).await?;
+/// apps.load(Application::new("shop").needs("db")).await?;
+///
+/// let error = apps.start("shop").await.unwrap_err();
+/// assert!(matches!(error, StartApplicationError::NotStarted(name) if name.as_str() == "db"));
+/// apps.start("db").await?;
+/// apps.start("shop").await?;
+/// assert_eq!(apps.which_applications().await?.len(), 2);
+/// apps.stop_all().await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Applications {
+    node: Node,
+    controller: ProcessRef<Request>,
+    env: Environment,
+}
+
+/// An application controller to be; made by [`Applications::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder starts nothing until it is told to"]
+pub struct ApplicationsBuilder {
+    config: Config,
+    shutdown_timeout: Option<Duration>,
+}
+
+impl ApplicationsBuilder {
+    /// Sets what takes the place of the applications' own settings.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how long each application may take to stop when all are stopped;
+    /// one that takes longer is killed. By default as long as it needs.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = Some(timeout);
+        self
+    }
+
+    /// Starts the application controller of this node, unless it is there: then
+    /// that one is found, and what was set here is of no effect.
+    ///
+    /// # Errors
+    ///
+    /// No process could be spawned, or the one that has the controller's name
+    /// is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// The controller stays if it was started.
+    pub async fn start_on(self, node: &Node) -> Result<Applications, StartError> {
+        let env = Environment::new(self.config);
+        let options = node.spawn_options().name(Applications::NAME).trap_exit();
+        let spawned = {
+            let env = env.clone();
+            options.spawn(move |ctx| controller::live(ctx, env, self.shutdown_timeout))
+        };
+        match spawned {
+            Ok(spawned) => Ok(Applications::new(node, spawned.process, env)),
+            Err(SpawnError::Name(RegisterError::NameTaken { .. })) => Applications::on(node)
+                .await
+                .map_err(|error| StartError::Failed(error.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Applications {
+    /// The name under which the application controller is registered.
+    pub const NAME: &'static str = "application_controller";
+
+    pub(super) fn new(node: &Node, controller: ProcessRef<Request>, env: Environment) -> Self {
+        Self {
+            node: node.clone(),
+            controller,
+            env,
+        }
+    }
+
+    /// A controller to be configured, then started.
+    pub fn builder() -> ApplicationsBuilder {
+        ApplicationsBuilder::default()
+    }
+
+    /// Starts the application controller of this node, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`ApplicationsBuilder::start_on`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn start_on(node: &Node) -> Result<Self, StartError> {
+        Self::builder().start_on(node).await
+    }
+
+    /// The applications of this node, if their controller was started.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer: there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn on(node: &Node) -> Result<Self, CallError> {
+        let controller: ProcessRef<Request> = node.named(Self::NAME);
+        let (controller, env) = controller.call(Request::Handle).no_timeout().await?;
+        Ok(Self::new(node, controller, env))
+    }
+
+    /// The settings of all applications.
+    pub fn env(&self) -> &Environment {
+        &self.env
+    }
+
+    /// Makes an application known, and sets its settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It is loaded even if the future is dropped while it waits.
+    pub async fn load(&self, application: Application) -> Result<(), LoadApplicationError> {
+        application.check()?;
+        self.ask(|reply| Request::Load(application, reply)).await?
+    }
+
+    /// Forgets an application that does not run, with its settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`UnloadApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It is unloaded even if the future is dropped while it waits.
+    pub async fn unload(&self, name: impl Into<Name>) -> Result<(), UnloadApplicationError> {
+        let name = name.into();
+        self.ask(|reply| Request::Unload(name, reply)).await?
+    }
+
+    /// Starts an application, as a temporary one. All it needs must be running.
+    /// Returns when it is up. Of several that start it at once, all are told
+    /// how that one start went.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It is started even if the future is dropped while it waits.
+    pub async fn start(&self, name: impl Into<Name>) -> Result<(), StartApplicationError> {
+        self.start_as(StartType::default(), name).await
+    }
+
+    /// As [`start`](Self::start), and says what its end means for the node.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_as(
+        &self,
+        start_type: StartType,
+        name: impl Into<Name>,
+    ) -> Result<(), StartApplicationError> {
+        let name = name.into();
+        self.ask(|reply| Request::Start(name, start_type, reply))
+            .await?
+    }
+
+    /// As [`start`](Self::start); that it is started already is no error.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    pub async fn ensure_started(&self, name: impl Into<Name>) -> Result<(), StartApplicationError> {
+        match self.start(name).await {
+            Err(StartApplicationError::AlreadyStarted(_)) => Ok(()),
+            started => started,
+        }
+    }
+
+    /// Starts applications, as temporary ones, with all that they need, one
+    /// after the other; those that this started, in their order.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartApplicationError`]. What this had started is stopped again.
+    ///
+    /// # Cancel safety
+    ///
+    /// They are started even if the future is dropped while it waits.
+    pub async fn ensure_all_started<N: Into<Name>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Vec<Name>, StartApplicationError> {
+        self.ensure_all_started_as(StartType::default(), StartMode::Serial, names)
+            .await
+    }
+
+    /// As [`ensure_all_started`](Self::ensure_all_started), and says what their
+    /// end means for the node, and whether they are started side by side.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn ensure_all_started_as<N: Into<Name>>(
+        &self,
+        start_type: StartType,
+        mode: StartMode,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Vec<Name>, StartApplicationError> {
+        let names: Vec<Name> = names.into_iter().map(N::into).collect();
+        self.ask(|reply| Request::EnsureAll(names, start_type, mode, reply))
+            .await?
+    }
+
+    /// Stops an application: what it does [before](Application::prep_stop),
+    /// then its processes, which are waited for, then what it does
+    /// [after](Application::stop). Whoever is left of its processes is killed
+    /// then. Those that need it run on. It never stops the node.
+    ///
+    /// # Errors
+    ///
+    /// See [`StopApplicationError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It is stopped even if the future is dropped while it waits.
+    pub async fn stop(&self, name: impl Into<Name>) -> Result<(), StopApplicationError> {
+        let name = name.into();
+        self.ask(|reply| Request::Stop(name, reply)).await?
+    }
+
+    /// Stops all applications, one after the other, the one started last first,
+    /// then the controller, and waits until it has ended. What is asked
+    /// meanwhile is an error, except to be told something.
+    ///
+    /// # Cancel safety
+    ///
+    /// They are stopped even if the future is dropped while it waits.
+    pub async fn stop_all(&self) {
+        let ended = self.controller.join();
+        self.controller.cast(Request::StopAll);
+        ended.await;
+    }
+
+    /// Waits for the end of the controller, by which time no application runs.
+    /// Its reason is a shutdown with an [`ApplicationEnded`] if an application
+    /// stopped the node.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub fn join(&self) -> Join {
+        self.controller.join()
+    }
+
+    /// The applications that run, are being started or stopped, in the order in
+    /// which they were started.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn which_applications(&self) -> Result<Vec<ApplicationInfo>, CallError> {
+        self.ask(Request::Which).await
+    }
+
+    /// The names of the applications that are loaded.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn loaded_applications(&self) -> Result<Vec<Name>, CallError> {
+        self.ask(Request::Loaded).await
+    }
+
+    /// The application that a process belongs to.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn get_application(&self, pid: Pid) -> Result<Option<Name>, CallError> {
+        match self.node.group_leader(pid) {
+            Some(leader) => self.ask(|reply| Request::LedBy(leader, reply)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The top supervisor of an application that runs.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn get_supervisor(&self, name: impl Into<Name>) -> Result<Option<Pid>, CallError> {
+        let name = name.into();
+        self.ask(|reply| Request::Supervisor(name, reply)).await
+    }
+
+    /// Puts another configuration in the place of the present one. Applications
+    /// that run are [told](Application::config_change) what that changed of
+    /// their settings. Returns what was changed, of which application, when
+    /// they have all done what they do about it.
+    ///
+    /// # Errors
+    ///
+    /// The controller did not answer. The settings are changed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The settings are changed even if the future is dropped while it waits.
+    pub async fn change_config(
+        &self,
+        config: Config,
+    ) -> Result<Vec<(Name, ConfigChange)>, CallError> {
+        let mut changes = self.env.configure(config);
+        changes.retain(|(_, change)| !change.is_none());
+        let told = changes.clone();
+        self.ask(|reply| Request::Changed(told, reply)).await?;
+        Ok(changes)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, CallError> {
+        self.controller.call(request).no_timeout().await
+    }
+}
