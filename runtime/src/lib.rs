@@ -77,7 +77,9 @@ pub use gen_statem::{
 pub use groups::{
     GroupChange, GroupMonitor, GroupRequest, GroupScope, Groups, LeaveError, Membership,
 };
-pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
+pub use lifecycle::{
+    Lifecycle, LifecycleEvent, note_delay, note_giving_up, note_parking, note_restart,
+};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
 pub use pid::{MonitorRef, Pid};

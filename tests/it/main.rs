@@ -23,6 +23,7 @@ mod signals;
 mod sim;
 mod spawn;
 mod supervisor;
+mod supervisor_beyond;
 mod support;
 mod task;
 mod thread_process;
