@@ -2,18 +2,20 @@
 //! the trouble to its parent.
 //!
 //! Three restarts in five seconds are too many here. The supervisor then stops
-//! its other children and ends with `shutdown`.
+//! its other children and ends with `shutdown`, and says whom it gave up on.
 //!
 //! ```erlang
 //! init([]) -> {ok, {#{strategy => one_for_one, intensity => 2, period => 5},
 //!                   [#{id => shaky, start => {shaky, start_link, []}}]}}.
-//! %% Its parent, which traps exits, receives {'EXIT', Sup, shutdown}.
+//! %% Its parent, which traps exits, receives {'EXIT', Sup, shutdown}, and has
+//! %% to look into the log for the cause.
 //! ```
 //!
 //! Run it: `cargo run --example 11_intensity`
 
 use resurgam::{
-    ChildSpec, Context, ExitReason, Message, Strategy, Supervisor, join, kill, spawn, trap_exit,
+    ChildSpec, Context, ExitReason, GaveUp, Message, Strategy, Supervisor, join, kill, spawn,
+    trap_exit,
 };
 
 async fn parent(mut ctx: Context<()>) -> Result<(), ExitReason> {
@@ -47,9 +49,12 @@ async fn parent(mut ctx: Context<()>) -> Result<(), ExitReason> {
         panic!("an `Exit` was due");
     };
     println!("parent: one too many; {} ended: {}", exit.from, exit.reason);
-    assert_eq!(
-        (Some(exit.from), exit.reason),
-        (sup.pid(), ExitReason::Shutdown)
+    assert_eq!(Some(exit.from), sup.pid());
+    let why = exit.reason.cause::<GaveUp>().expect("it gave up");
+    assert!(exit.reason.is_graceful());
+    println!(
+        "parent: it was {} that fell too often: {}",
+        why.id, why.reason
     );
 
     let reason = steady.await;

@@ -131,6 +131,32 @@ impl ExitReason {
         matches!(self, Self::Normal | Self::Shutdown | Self::ShutdownWith(_))
     }
 
+    /// The term that the reason carries, a custom one or a shutdown, if it is a
+    /// `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::ExitReason;
+    ///
+    /// let reason = ExitReason::shutdown_with("done");
+    /// assert_eq!(reason.cause::<&str>(), Some(&"done"));
+    /// assert_eq!(reason.cause::<u8>(), None);
+    /// ```
+    pub fn cause<T: Any>(&self) -> Option<&T> {
+        match self {
+            Self::ShutdownWith(term) | Self::Custom(term) => term.downcast_ref(),
+            Self::Normal
+            | Self::Shutdown
+            | Self::Kill
+            | Self::Killed
+            | Self::NoProcess
+            | Self::NoConnection
+            | Self::Panicked(_)
+            | Self::Failed(_) => None,
+        }
+    }
+
     /// Whether this is not [graceful](Self::is_graceful).
     pub fn is_abnormal(&self) -> bool {
         !self.is_graceful()

@@ -95,7 +95,9 @@ pub use keys::{
     DuplicateKeys, RegisterKeyError, Registry, RegistryArgs, RegistryChange, RegistryKeys,
     RegistryLock, RegistryServer, UniqueKeys,
 };
-pub use lifecycle::{Lifecycle, LifecycleEvent, note_giving_up, note_restart};
+pub use lifecycle::{
+    Lifecycle, LifecycleEvent, note_delay, note_giving_up, note_parking, note_restart,
+};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
 pub use pid::{MonitorRef, Pid};

@@ -3,7 +3,7 @@
 //! It lies with the process table and is written under the lock that every
 //! spawn and every end takes anyway, so it costs a few stores.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::exit_reason::ExitKind;
 use crate::node::Node;
@@ -52,10 +52,33 @@ pub enum Lifecycle {
         /// The child now.
         new: Pid,
     },
+    /// A supervisor puts the restart of a child off.
+    Delayed {
+        /// The supervisor.
+        supervisor: Pid,
+        /// The child as it last ran, if it ever did.
+        child: Option<Pid>,
+        /// For how long, in milliseconds.
+        millis: u64,
+    },
+    /// A supervisor leaves a child down, since it restarted it too often.
+    Parked {
+        /// The supervisor.
+        supervisor: Pid,
+        /// The child as it last ran, if it ever did.
+        child: Option<Pid>,
+        /// Why the child was down.
+        reason: ExitKind,
+    },
     /// A supervisor gave up, since it restarted too often.
     GaveUp {
         /// The supervisor.
         supervisor: Pid,
+        /// The child whose restart was one too many, as it last ran, if it
+        /// ever did.
+        child: Option<Pid>,
+        /// Why the child was down.
+        reason: ExitKind,
     },
 }
 
@@ -110,16 +133,51 @@ pub fn note_restart(old: Pid, new: Pid) {
     });
 }
 
-/// Notes that this process, a supervisor, gives up: for supervisors of your
-/// own.
+/// Notes that this process, a supervisor, puts the restart of a child off: for
+/// supervisors of your own.
 ///
 /// # Panics
 ///
 /// Outside a process.
 #[track_caller]
-pub fn note_giving_up() {
+pub fn note_delay(child: Option<Pid>, delay: Duration) {
+    note(Lifecycle::Delayed {
+        supervisor: process::self_pid(),
+        child,
+        millis: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+    });
+}
+
+/// Notes that this process, a supervisor, leaves a child down that was down for
+/// this reason: for supervisors of your own.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn note_parking(child: Option<Pid>, reason: ExitKind) {
     let supervisor = process::self_pid();
-    note(Lifecycle::GaveUp { supervisor });
+    note(Lifecycle::Parked {
+        supervisor,
+        child,
+        reason,
+    });
+}
+
+/// Notes that this process, a supervisor, gives up on a child that was down for
+/// this reason: for supervisors of your own.
+///
+/// # Panics
+///
+/// Outside a process.
+#[track_caller]
+pub fn note_giving_up(child: Option<Pid>, reason: ExitKind) {
+    let supervisor = process::self_pid();
+    note(Lifecycle::GaveUp {
+        supervisor,
+        child,
+        reason,
+    });
 }
 
 fn note(what: Lifecycle) {

@@ -22,6 +22,8 @@ mod tests;
 pub(crate) enum Deed<'a> {
     /// It has begun to be one.
     Supervises(Strategy, RestartIntensity),
+    /// This child of a static one has a budget of its own.
+    Budgets(Rank, RestartIntensity),
     /// A static one begins to carry out what follows from an event.
     Follows(&'a Event),
     /// A static one is about to take a step.
@@ -59,9 +61,14 @@ type Lives<'a> = &'a dyn Fn(Pid) -> bool;
 struct Watched {
     strategy: Strategy,
     intensity: RestartIntensity,
-    /// The restarts that may still count, oldest first.
-    restarts: Vec<Instant>,
+    /// The budgets of single children.
+    budgets: BTreeMap<Rank, RestartIntensity>,
+    /// The restarts that may still count, oldest first: for the budget of all,
+    /// and for those of single children.
+    restarts: BTreeMap<Option<Rank>, Vec<Instant>>,
     gave_up: bool,
+    /// Until when children are to be down.
+    delays: BTreeMap<Rank, Instant>,
     /// The incarnations that may live; a child of a dynamic supervisor has no
     /// rank.
     children: BTreeMap<Pid, Option<Rank>>,
@@ -73,9 +80,9 @@ struct Watched {
 /// How far the steps that follow from one event have gone.
 #[derive(Debug, Default)]
 struct Pass {
-    /// When the event came, if it is one that restarts count from and none
-    /// has been counted yet.
-    restarts_at: Option<Instant>,
+    /// When the event came, and of which child, if it is one that restarts
+    /// count from and none has been counted yet.
+    restarts_at: Option<(Rank, Instant)>,
     last_started: Option<Rank>,
     last_stopped: Option<Rank>,
 }
@@ -108,10 +115,14 @@ impl Audit {
     fn look_for_orphans(&mut self, now: Instant, lives: Lives<'_>) -> Result<(), String> {
         let mut orphan = None;
         self.0.retain(|supervisor, watched| {
-            watched.children.retain(|child, _| lives(*child));
             if lives(*supervisor) {
+                // It may not know yet of a death, and count a restart for it.
+                watched
+                    .children
+                    .retain(|child, rank| rank.is_some() || lives(*child));
                 return true;
             }
+            watched.children.retain(|child, _| lives(*child));
             let since = *watched.gone_since.get_or_insert(now);
             if let Some(child) = watched.children.keys().next()
                 && now - since > Self::GRACE
@@ -134,8 +145,10 @@ impl Watched {
         Self {
             strategy,
             intensity,
-            restarts: Vec::new(),
+            budgets: BTreeMap::new(),
+            restarts: BTreeMap::new(),
             gave_up: false,
+            delays: BTreeMap::new(),
             children: BTreeMap::new(),
             pass: Pass::default(),
             gone_since: None,
@@ -145,15 +158,28 @@ impl Watched {
     fn note(&mut self, deed: Deed<'_>, lives: Lives<'_>) -> Result<(), String> {
         match deed {
             Deed::Supervises(..) => Ok(()),
-            Deed::Follows(event) => {
-                self.pass = Pass::after(event);
+            Deed::Budgets(rank, intensity) => {
+                self.budgets.insert(rank, intensity);
                 Ok(())
+            }
+            Deed::Follows(event) => {
+                self.pass = Pass::after(event, &self.children);
+                self.in_time(event)
             }
             Deed::Takes(Step::Start(rank)) => self.starts(*rank, lives),
             Deed::Takes(Step::Stop(rank)) => self.stops(*rank, lives),
+            Deed::Takes(Step::Delay(rank, due)) => {
+                self.delays.insert(*rank, *due);
+                self.nobody_beside(*rank, "delays", lives)
+            }
+            Deed::Takes(Step::Park(rank)) => {
+                self.delays.remove(rank);
+                self.spends()?;
+                self.nobody_beside(*rank, "parks", lives)
+            }
             Deed::Takes(Step::GiveUp(_)) => {
-                let now = self.pass.restarts_at.take();
-                now.map_or(Ok(()), |now| self.gives_up(now))
+                self.gave_up = true;
+                self.spends()
             }
             Deed::Takes(Step::Abort(_)) => self.ends(lives),
             Deed::Takes(Step::Wait | Step::Retry(_) | Step::ShutDown) => Ok(()),
@@ -163,7 +189,10 @@ impl Watched {
                 Ok(())
             }
             Deed::Replaces(pid, now) => self.replaces(pid, now, lives),
-            Deed::GivesUp(now) => self.gives_up(now),
+            Deed::GivesUp(now) => {
+                self.gave_up = true;
+                self.is_spent(None, now)
+            }
             Deed::Ends => self.ends(lives),
         }
     }
@@ -171,13 +200,14 @@ impl Watched {
     /// I8: in the order of the ranks, with nobody alive that comes later,
     /// unless each child is on its own.
     fn starts(&mut self, rank: Rank, lives: Lives<'_>) -> Result<(), String> {
-        if let Some(now) = self.pass.restarts_at.take() {
-            self.restarts(now)?;
+        if let Some((cause, now)) = self.pass.restarts_at.take() {
+            self.restarts(Some(cause), now)?;
         }
         if self.pass.last_started.is_some_and(|last| last >= rank) {
             return Err(format!("I8: starts {rank:?} out of order"));
         }
         self.pass.last_started = Some(rank);
+        self.pass.last_stopped = None;
         match self.strategy {
             Strategy::OneForOne => Ok(()),
             Strategy::OneForAll | Strategy::RestForOne => self.nobody_after(rank, "starts", lives),
@@ -190,6 +220,7 @@ impl Watched {
             return Err(format!("I8: stops {rank:?} out of order"));
         }
         self.pass.last_stopped = Some(rank);
+        self.pass.last_started = None;
         self.nobody_after(rank, "stops", lives)
     }
 
@@ -205,17 +236,16 @@ impl Watched {
     }
 
     fn started(&mut self, rank: Rank, pid: Pid, lives: Lives<'_>) -> Result<(), String> {
-        self.children
-            .retain(|child, _| *child == pid || lives(*child));
         let twin = self
             .children
             .iter()
-            .find(|(child, other)| **child != pid && **other == Some(rank));
+            .find(|(child, other)| **child != pid && **other == Some(rank) && lives(**child));
         if let Some((twin, _)) = twin {
             return Err(format!(
                 "{pid} was started while {twin}, the same child, lives"
             ));
         }
+        self.children.retain(|_, other| *other != Some(rank));
         self.children.insert(pid, Some(rank));
         Ok(())
     }
@@ -225,41 +255,97 @@ impl Watched {
             return Err(format!("another is started for {pid}, which lives"));
         }
         self.children.remove(&pid);
-        self.restarts(now)
+        self.restarts(None, now)
     }
 
     /// I7: no more restarts in a period than allowed, and none after it gave up.
-    fn restarts(&mut self, now: Instant) -> Result<(), String> {
+    fn restarts(&mut self, cause: Option<Rank>, now: Instant) -> Result<(), String> {
+        let (purse, intensity) = self.purse(cause);
         let RestartIntensity {
             max_restarts,
             period,
-        } = self.intensity;
+        } = intensity;
         if self.gave_up {
             return Err("I7: restarts a child after it gave up".to_owned());
         }
-        if self.recent(now) >= max_restarts as usize {
+        let recent = self.recent(purse, intensity, now);
+        if recent.len() >= max_restarts as usize {
             return Err(format!(
                 "I7: restarts more than {max_restarts} times in {period:?}"
             ));
         }
-        self.restarts.push(now);
+        recent.push(now);
         Ok(())
     }
 
-    /// I7: not before it may.
-    fn gives_up(&mut self, now: Instant) -> Result<(), String> {
-        self.gave_up = true;
-        let (recent, allowed) = (self.recent(now), self.intensity.max_restarts);
+    /// I7: it gives up, on all or on one, not before it may.
+    fn is_spent(&mut self, cause: Option<Rank>, now: Instant) -> Result<(), String> {
+        let (purse, intensity) = self.purse(cause);
+        let recent = self.recent(purse, intensity, now).len();
+        let allowed = intensity.max_restarts;
         if recent < allowed as usize {
             return Err(format!("I7: gives up after {recent} restarts of {allowed}"));
         }
         Ok(())
     }
 
-    fn recent(&mut self, now: Instant) -> usize {
-        let period = self.intensity.period;
-        self.restarts.retain(|restart| now - *restart <= period);
-        self.restarts.len()
+    /// As [`is_spent`](Self::is_spent), of the child whose event is followed.
+    /// If a start failed meanwhile, its restart has been counted, and another
+    /// event would have been the one.
+    fn spends(&mut self) -> Result<(), String> {
+        let cause = self.pass.restarts_at.take();
+        cause.map_or(Ok(()), |(rank, now)| self.is_spent(Some(rank), now))
+    }
+
+    /// Where the restarts of this child count, and how many are allowed there.
+    fn purse(&self, cause: Option<Rank>) -> (Option<Rank>, RestartIntensity) {
+        match cause.and_then(|rank| self.budgets.get(&rank)) {
+            Some(own) => (cause, *own),
+            None => (None, self.intensity),
+        }
+    }
+
+    fn recent(
+        &mut self,
+        purse: Option<Rank>,
+        intensity: RestartIntensity,
+        now: Instant,
+    ) -> &mut Vec<Instant> {
+        let recent = self.restarts.entry(purse).or_default();
+        recent.retain(|restart| now - *restart <= intensity.period);
+        recent
+    }
+
+    /// Nobody is restarted before its delay is over.
+    fn in_time(&mut self, event: &Event) -> Result<(), String> {
+        let Event::Due { rank, now } = event else {
+            return Ok(());
+        };
+        match self.delays.remove(rank) {
+            Some(due) if due > *now => {
+                Err(format!("{rank:?} is restarted before its delay is over"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// While a child is kept down, so are those that go along with it.
+    fn nobody_beside(&self, rank: Rank, what: &str, lives: Lives<'_>) -> Result<(), String> {
+        let goes_along = |other: Rank| match self.strategy {
+            Strategy::OneForOne => other == rank,
+            Strategy::OneForAll => true,
+            Strategy::RestForOne => other >= rank,
+        };
+        let left = self
+            .children
+            .iter()
+            .find(|(pid, other)| other.is_some_and(goes_along) && lives(**pid));
+        match left {
+            Some((pid, _)) => Err(format!(
+                "{what} {rank:?} while {pid}, which goes along, lives"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn ends(&self, lives: Lives<'_>) -> Result<(), String> {
@@ -271,12 +357,18 @@ impl Watched {
 }
 
 impl Pass {
-    fn after(event: &Event) -> Self {
+    fn after(event: &Event, children: &BTreeMap<Pid, Option<Rank>>) -> Self {
         Self {
             restarts_at: match event {
-                Event::Exited { now, .. } | Event::Retry { now, .. } => Some(*now),
+                Event::Exited { pid, at, .. } => {
+                    let rank = children.get(pid).copied().flatten();
+                    rank.map(|rank| (rank, at.now))
+                }
+                Event::Retry { ticket, now } => Some((ticket.rank(), *now)),
+                Event::Due { rank, now } => Some((*rank, *now)),
                 Event::Begin
                 | Event::End
+                | Event::Restart(_)
                 | Event::Started(..)
                 | Event::Ignored(_)
                 | Event::Failed(..)

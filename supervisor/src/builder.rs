@@ -84,8 +84,10 @@ impl From<StartSupervisorError> for StartError {
 /// whether it is restarted, and the [`Strategy`] which others go along. A
 /// restart that fails is tried again at once, each try counting. When there
 /// are more restarts than the [`RestartIntensity`] allows, the supervisor
-/// stops the others and ends with [`ExitReason::Shutdown`], which is its own
-/// supervisor's cue.
+/// stops the others and ends with a shutdown that says whom it
+/// [gave up](crate::GaveUp) on, which is its own supervisor's cue. A child can
+/// be restarted [after a delay](ChildSpec::backoff), and have [a budget of its
+/// own](ChildSpec::restart_intensity).
 ///
 /// It traps exits, and ends, its children first, when its parent does.
 ///

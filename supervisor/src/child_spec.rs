@@ -9,6 +9,8 @@ use resurgam_runtime::{
     StartError, StatemBuilder, ThreadContext, link, spawn_link, spawn_options,
 };
 
+use crate::backoff::BackoffError;
+use crate::care::Care;
 use crate::policy::AutoShutdown;
 use crate::start::{StartFunction, Started};
 
@@ -165,6 +167,32 @@ pub enum SpecError {
         "child {0:?} is significant, but its supervisor never shuts down by itself; expected an auto_shutdown"
     )]
     SignificantWithoutAutoShutdown(ChildId),
+    /// The child's back-off cannot be used.
+    #[error("back-off of child {0:?}: {1}")]
+    Backoff(ChildId, BackoffError),
+    /// The period of the child's restart intensity is zero.
+    #[error("restart intensity of child {0:?} has a period of zero; expected a longer one")]
+    ZeroPeriod(ChildId),
+    /// The child is to be parked when its budget is spent, and has none.
+    #[error(
+        "child {0:?} is to be parked when its budget is spent, but has none; expected a restart_intensity"
+    )]
+    ParkWithoutBudget(ChildId),
+    /// The child is to be parked for no time at all.
+    #[error("child {0:?} is to be parked for no time; expected a longer one")]
+    ZeroPark(ChildId),
+    /// The child is temporary, so there is no restart that could be delayed or
+    /// counted.
+    #[error(
+        "child {0:?} is temporary and never restarted, but has a back-off or a restart intensity"
+    )]
+    NeverRestarted(ChildId),
+    /// The child has a back-off or a restart intensity, and a dynamic
+    /// supervisor has neither for its children.
+    #[error(
+        "child {0:?} has a back-off or a restart intensity, which dynamic supervisors do not know"
+    )]
+    InDynamicSupervisor(ChildId),
 }
 
 /// What a supervisor has to know about a child.
@@ -200,6 +228,8 @@ pub struct ChildSpec {
     shutdown: Option<Shutdown>,
     child_type: ChildType,
     is_significant: bool,
+    /// Of a child that is restarted otherwise than OTP does it.
+    pub(crate) care: Option<Box<Care>>,
     /// Let go once a temporary child has started.
     start: Option<StartFunction>,
 }
@@ -352,6 +382,7 @@ impl ChildSpec {
             shutdown: None,
             child_type: ChildType::default(),
             is_significant: false,
+            care: None,
             start: Some(start),
         }
     }
@@ -461,7 +492,7 @@ impl ChildSpec {
             (_, Some(_)) if self.is_significant && self.restart == Restart::Permanent => {
                 Err(SpecError::SignificantPermanent(self.id.clone()))
             }
-            (_, Some(_)) => Ok(()),
+            (_, Some(_)) => self.check_care(),
         }
     }
 
@@ -473,6 +504,15 @@ impl ChildSpec {
             return Err(SpecError::SignificantWithoutAutoShutdown(self.id.clone()));
         }
         Ok(())
+    }
+
+    /// Whether a dynamic supervisor could take this spec.
+    pub(crate) fn check_for_dynamic(&self) -> Result<(), SpecError> {
+        self.check_for(AutoShutdown::Never)?;
+        match self.care {
+            Some(_) => Err(SpecError::InDynamicSupervisor(self.id.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Starts the child, inside its supervisor.
@@ -499,6 +539,7 @@ impl fmt::Debug for ChildSpec {
             .field("shutdown", &self.get_shutdown())
             .field("child_type", &self.child_type)
             .field("significant", &self.is_significant)
+            .field("care", &self.care)
             .finish_non_exhaustive()
     }
 }

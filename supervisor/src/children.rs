@@ -4,14 +4,17 @@
 //! so that to find, append and remove one among many is cheap, and so is to
 //! walk from any of them to the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
-use resurgam_runtime::Pid;
+use resurgam_runtime::{ExitReason, Pid};
 
 use crate::child_spec::{ChildId, ChildSpec, Restart};
+use record::Record;
 use rows::Rows;
 
+pub(crate) mod record;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -69,6 +72,14 @@ pub(crate) struct Ticket {
     number: u64,
 }
 
+impl Ticket {
+    /// Whose wait it is.
+    #[cfg(feature = "sim")]
+    pub(crate) fn rank(self) -> Rank {
+        self.rank
+    }
+}
+
 /// What a child is doing.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChildState {
@@ -76,8 +87,24 @@ pub(crate) enum ChildState {
     Running(Pid),
     /// It is down, and so far it could not be started again.
     Restarting(Ticket),
+    /// It is down, and is restarted at this time.
+    Waiting(Instant),
+    /// It is down, as it has spent its budget; if there is a time, it is tried
+    /// again then.
+    Parked(Option<Instant>),
     /// It is down and stays so until somebody asks for it.
     Stopped,
+}
+
+impl ChildState {
+    /// When something is to be done about the child.
+    fn due(self) -> Option<Instant> {
+        match self {
+            Self::Waiting(due) => Some(due),
+            Self::Parked(due) => due,
+            Self::Running(_) | Self::Restarting(_) | Self::Stopped => None,
+        }
+    }
 }
 
 /// One child: what it should be and what it is doing.
@@ -87,14 +114,39 @@ pub(crate) struct Child {
     pub(crate) state: ChildState,
     /// Who it was when it last ran.
     pub(crate) last: Option<Pid>,
+    /// Why it last ended by itself, or could not be started again.
+    pub(crate) last_exit: Option<ExitReason>,
+    /// How often it was started anew.
+    pub(crate) restarts: u64,
+    record: Option<Box<Record>>,
 }
 
 impl Child {
+    fn new(spec: ChildSpec) -> Self {
+        let record = Record::of(&spec);
+        Self {
+            spec,
+            state: ChildState::Stopped,
+            last: None,
+            last_exit: None,
+            restarts: 0,
+            record,
+        }
+    }
+
+    /// What is remembered of a child that needs care.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
+
     /// The pid of a child that runs, as far as the supervisor knows.
     pub(crate) fn pid(&self) -> Option<Pid> {
         match self.state {
             ChildState::Running(pid) => Some(pid),
-            ChildState::Restarting(_) | ChildState::Stopped => None,
+            ChildState::Restarting(_)
+            | ChildState::Waiting(_)
+            | ChildState::Parked(_)
+            | ChildState::Stopped => None,
         }
     }
 }
@@ -107,6 +159,8 @@ pub(crate) struct Children {
     by_id: HashMap<ChildId, Rank, RandomState>,
     // Invariant: one entry for each row that is `Running`.
     by_pid: HashMap<Pid, Rank, RandomState>,
+    // Invariant: one entry for each row that is due at some time.
+    by_due: BTreeSet<(Instant, Rank)>,
     next_rank: u64,
     next_ticket: u64,
 }
@@ -118,15 +172,7 @@ impl Children {
         self.next_rank += 1;
         let double = self.by_id.insert(spec.id().clone(), rank);
         debug_assert!(double.is_none(), "child {} is there already", spec.id());
-        let state = ChildState::Stopped;
-        self.rows.push(
-            rank,
-            Child {
-                spec,
-                state,
-                last: None,
-            },
-        );
+        self.rows.push(rank, Child::new(spec));
         rank
     }
 
@@ -162,6 +208,29 @@ impl Children {
         }
     }
 
+    /// The child runs in the place of an earlier incarnation, if there was one.
+    pub(crate) fn restarted(&mut self, rank: Rank, pid: Pid) {
+        if let Some(child) = self.rows.get_mut(rank)
+            && child.last.is_some()
+        {
+            child.restarts += 1;
+        }
+        self.started(rank, pid);
+    }
+
+    /// The child ended by itself.
+    pub(crate) fn fell(&mut self, rank: Rank, reason: ExitReason) {
+        self.blame(rank, reason);
+        self.stopped(rank);
+    }
+
+    /// This is why the child is down.
+    pub(crate) fn blame(&mut self, rank: Rank, reason: ExitReason) {
+        if let Some(child) = self.rows.get_mut(rank) {
+            child.last_exit = Some(reason);
+        }
+    }
+
     /// The child does not run and is not going to be restarted. A temporary
     /// one is forgotten.
     pub(crate) fn stopped(&mut self, rank: Rank) {
@@ -181,6 +250,35 @@ impl Children {
         self.next_ticket += 1;
         self.set(rank, ChildState::Restarting(ticket));
         ticket
+    }
+
+    /// The child is to be restarted at this time.
+    pub(crate) fn waiting(&mut self, rank: Rank, due: Instant) {
+        self.set(rank, ChildState::Waiting(due));
+    }
+
+    /// The child has spent its budget, and is tried again at this time, if at
+    /// all.
+    pub(crate) fn parked(&mut self, rank: Rank, due: Option<Instant>) {
+        self.set(rank, ChildState::Parked(due));
+    }
+
+    /// Which child is due next, and when.
+    pub(crate) fn next_due(&self) -> Option<(Instant, Rank)> {
+        self.by_due.first().copied()
+    }
+
+    /// Of a child that needs care.
+    pub(crate) fn record_mut(&mut self, rank: Rank) -> Option<&mut Record> {
+        self.rows.get_mut(rank)?.record.as_deref_mut()
+    }
+
+    /// Somebody has taken charge of the child: its delays and its budget begin
+    /// anew.
+    pub(crate) fn renew(&mut self, rank: Rank) {
+        if let Some(record) = self.record_mut(rank) {
+            record.renew();
+        }
     }
 
     /// The child that still waits with this ticket.
@@ -212,6 +310,12 @@ impl Children {
         }
         if let ChildState::Running(pid) = state {
             self.by_pid.insert(pid, rank);
+        }
+        if let Some(due) = before.due() {
+            self.by_due.remove(&(due, rank));
+        }
+        if let Some(due) = state.due() {
+            self.by_due.insert((due, rank));
         }
         Some(child)
     }

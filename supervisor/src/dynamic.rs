@@ -13,11 +13,12 @@ use resurgam_runtime::{
 #[cfg(feature = "sim")]
 use crate::audit::{self, Deed};
 use crate::child_spec::{ChildSpec, Restart, Shutdown, SpecError};
+use crate::gave_up::GaveUp;
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
 #[cfg(feature = "sim")]
 use crate::policy::Strategy;
-use crate::policy::{Verdict, is_reported, judge};
+use crate::policy::{Verdict, is_reported, judge, reason_of};
 use crate::report::{Origin, Reports};
 use crate::shutdown::{is_dead, stop_children, unnoticed_dead};
 use crate::start::Started;
@@ -65,7 +66,9 @@ pub(crate) enum Request {
     WhichChildren(Reply<Vec<ChildInfo>>),
     CountChildren(Reply<ChildCount>),
     /// The supervisor to itself: a restart that failed is to be tried again.
-    Retry(Pid),
+    /// The pid it had, and why it is down.
+    Retry(Pid, ExitReason),
+    Stop(ExitReason),
 }
 
 /// What a dynamic supervisor starts with.
@@ -91,6 +94,8 @@ pub(crate) struct Shell {
 struct Child {
     spec: ChildSpec,
     state: ChildState,
+    /// How often it was started anew.
+    restarts: u64,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -125,7 +130,8 @@ impl GenServer for Shell {
             Request::TerminateChild(pid, reply) => reply.send(self.terminate_child(pid).await),
             Request::WhichChildren(reply) => reply.send(self.which_children()),
             Request::CountChildren(reply) => reply.send(self.count_children().await),
-            Request::Retry(pid) => return self.retry(pid, ctx).await,
+            Request::Stop(reason) => return Err(reason),
+            Request::Retry(pid, reason) => return self.retry(pid, reason, ctx).await,
         }
         Ok(())
     }
@@ -174,14 +180,14 @@ impl Shell {
         }
         let started = spec.start().await.map_err(StartDynamicChildError::Failed)?;
         if let Some(pid) = started.pid() {
-            self.adopt(spec, pid, Origin::Caller);
+            self.adopt(spec, pid, Origin::Caller, 0);
         }
         Ok(started)
     }
 
     /// The start function of a temporary child is let go, as nobody will need
     /// it again.
-    fn adopt(&mut self, mut spec: ChildSpec, pid: Pid, origin: Origin) {
+    fn adopt(&mut self, mut spec: ChildSpec, pid: Pid, origin: Origin, restarts: u64) {
         #[cfg(feature = "sim")]
         audit::note(Deed::Adopted(pid));
         self.reports.progress(origin, &spec, pid);
@@ -193,6 +199,7 @@ impl Shell {
             Child {
                 spec,
                 state: ChildState::Running,
+                restarts,
             },
         );
     }
@@ -240,7 +247,7 @@ impl Shell {
             self.reports.child_terminated(&child.spec, pid, &reason);
         }
         match judge(restart, &reason) {
-            Verdict::Restart => self.attempt(pid, ctx).await,
+            Verdict::Restart => self.attempt(pid, reason, ctx).await,
             Verdict::Keep | Verdict::Forget => {
                 self.children.remove(&pid);
                 Ok(())
@@ -255,15 +262,26 @@ impl Shell {
     }
 
     /// Somebody may have called the restart off meanwhile.
-    async fn retry(&mut self, pid: Pid, ctx: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+    async fn retry(
+        &mut self,
+        pid: Pid,
+        reason: ExitReason,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
         match self.children.get(&pid).map(|child| child.state) {
-            Some(ChildState::Restarting) => self.attempt(pid, ctx).await,
+            Some(ChildState::Restarting) => self.attempt(pid, reason, ctx).await,
             Some(ChildState::Running) | None => Ok(()),
         }
     }
 
-    /// Starts the child in the place of `pid`, which is dead.
-    async fn attempt(&mut self, pid: Pid, ctx: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+    /// Starts the child in the place of `pid`, which is dead; `reason` is why it
+    /// is down.
+    async fn attempt(
+        &mut self,
+        pid: Pid,
+        reason: ExitReason,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
         let Some(mut child) = self.children.remove(&pid) else {
             return Ok(());
         };
@@ -272,8 +290,14 @@ impl Shell {
             Attempt::Refused => {
                 #[cfg(feature = "sim")]
                 audit::note(Deed::GivesUp(now));
-                self.reports.gave_up(&child.spec);
-                return Err(ExitReason::Shutdown);
+                let why = GaveUp {
+                    id: child.spec.id().clone(),
+                    reason,
+                    restarts: child.restarts,
+                    intensity: self.restarts.intensity(),
+                };
+                self.reports.gave_up(&why, &child.spec, Some(pid));
+                return Err(ExitReason::shutdown_with(why));
             }
             Attempt::Allowed => {
                 #[cfg(feature = "sim")]
@@ -283,7 +307,7 @@ impl Shell {
         match child.spec.start().await.map(|started| started.pid()) {
             Ok(Some(new)) => {
                 note_restart(pid, new);
-                self.adopt(child.spec, new, Origin::Supervisor);
+                self.adopt(child.spec, new, Origin::Supervisor, child.restarts + 1);
             }
             // It said `ignore`, so there is nothing left to look after.
             Ok(None) => {}
@@ -291,7 +315,7 @@ impl Shell {
                 self.reports.start_error(&child.spec, &error);
                 child.state = ChildState::Restarting;
                 self.children.insert(pid, child);
-                ctx.self_ref().cast(Request::Retry(pid));
+                ctx.self_ref().cast(Request::Retry(pid, reason_of(error)));
             }
         }
         Ok(())
@@ -311,7 +335,10 @@ impl Shell {
                 ChildState::Running => ChildStatus::Running(*pid),
                 ChildState::Restarting => ChildStatus::Restarting,
             };
-            ChildInfo::new(&child.spec, status)
+            ChildInfo {
+                restarts: child.restarts,
+                ..ChildInfo::new(&child.spec, status)
+            }
         };
         self.in_order().into_iter().map(info).collect()
     }

@@ -6,7 +6,6 @@ use resurgam_runtime::{CallError, ExitReason, Name, Node, Pid, ProcessRef, StopS
 use crate::child_spec::{ChildId, ChildSpec};
 use crate::dynamic::{self, StartDynamicChildError, TerminateDynamicChildError};
 use crate::info::{ChildCount, ChildInfo};
-use crate::policy::AutoShutdown;
 use crate::start::Started;
 use crate::supervisor::{
     self, DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
@@ -111,7 +110,8 @@ impl SupervisorRef {
 
     /// Stops a child by the rule in its spec, and waits until it is dead. Its
     /// spec stays unless the child is temporary. A pending restart of the
-    /// child is called off. To stop a child that does not run is no error.
+    /// child is called off, at once or after a delay, and a parked child is
+    /// parked no more. To stop a child that does not run is no error.
     ///
     /// # Errors
     ///
@@ -130,6 +130,11 @@ impl SupervisorRef {
 
     /// Starts a child that does not run. It never counts as a restart in the
     /// sense of the restart intensity, and never touches a sibling.
+    ///
+    /// If the child waits for the end of a delay or is parked, the restart that
+    /// was put off is made now: with those that go along by the strategy, and
+    /// with delays and a budget that begin anew. If it fails, the supervisor
+    /// goes on trying (law XSUP-15).
     ///
     /// # Errors
     ///
@@ -259,6 +264,19 @@ impl SupervisorRef {
     pub async fn stop_with(&self, reason: ExitReason) -> Result<(), StopServerError> {
         self.0.stop(reason).await
     }
+
+    /// Tells the supervisor to stop with this reason, and does not wait: for
+    /// whoever must not wait for its own end, as a descendant that traps exits
+    /// and would be waited for in turn. If the supervisor is gone, nothing
+    /// happens (law XSUP-30).
+    ///
+    /// # Differences from Erlang
+    ///
+    /// `supervisor:stop/1` waits; from inside the tree that can take as long as
+    /// the child may take to shut down, or for ever.
+    pub fn stop_later(&self, reason: ExitReason) {
+        self.0.cast(supervisor::Request::Stop(reason));
+    }
 }
 
 /// A dynamic supervisor, as others see it. Cheap to clone.
@@ -340,7 +358,7 @@ impl DynamicSupervisorRef {
     ///
     /// The child is started even if the future is dropped while it waits.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Started, StartDynamicChildError> {
-        spec.check_for(AutoShutdown::Never)?;
+        spec.check_for_dynamic()?;
         self.0
             .call(|reply| dynamic::Request::StartChild(spec, reply))
             .no_timeout()
@@ -421,5 +439,18 @@ impl DynamicSupervisorRef {
     /// The supervisor stops even if the future is dropped while it waits.
     pub async fn stop_with(&self, reason: ExitReason) -> Result<(), StopServerError> {
         self.0.stop(reason).await
+    }
+
+    /// Tells the supervisor to stop with this reason, and does not wait: for
+    /// whoever must not wait for its own end, as a descendant that traps exits
+    /// and would be waited for in turn. If the supervisor is gone, nothing
+    /// happens (law XSUP-30).
+    ///
+    /// # Differences from Erlang
+    ///
+    /// `supervisor:stop/1` waits; from inside the tree that can take as long as
+    /// the child may take to shut down, or for ever.
+    pub fn stop_later(&self, reason: ExitReason) {
+        self.0.cast(dynamic::Request::Stop(reason));
     }
 }

@@ -1,6 +1,8 @@
 //! What a supervisor tells about its children.
 
-use resurgam_runtime::Pid;
+use std::time::Duration;
+
+use resurgam_runtime::{ExitReason, Pid};
 
 use crate::child_spec::{ChildId, ChildSpec, ChildType};
 
@@ -12,6 +14,11 @@ pub enum ChildStatus {
     Running(Pid),
     /// It could not be restarted yet and is about to be tried again.
     Restarting,
+    /// It is down, and is restarted when this time is over.
+    Waiting(Duration),
+    /// It is down, since it was restarted too often. If there is a time, it is
+    /// tried again when that is over.
+    Parked(Option<Duration>),
     /// It does not run and is not going to be restarted by itself.
     Stopped,
 }
@@ -21,14 +28,14 @@ impl ChildStatus {
     pub fn pid(self) -> Option<Pid> {
         match self {
             Self::Running(pid) => Some(pid),
-            Self::Restarting | Self::Stopped => None,
+            Self::Restarting | Self::Waiting(_) | Self::Parked(_) | Self::Stopped => None,
         }
     }
 }
 
 /// One child, as [`which_children`](crate::SupervisorRef::which_children)
 /// lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ChildInfo {
     /// What it is called.
@@ -37,6 +44,12 @@ pub struct ChildInfo {
     pub status: ChildStatus,
     /// Whether it is a worker or a supervisor.
     pub child_type: ChildType,
+    /// How often its supervisor has started it anew after it, or one that it
+    /// goes along with, had fallen.
+    pub restarts: u64,
+    /// Why it last ended by itself, or could not be started again. A dynamic
+    /// supervisor does not know it.
+    pub last_exit: Option<ExitReason>,
 }
 
 impl ChildInfo {
@@ -45,6 +58,8 @@ impl ChildInfo {
             id: spec.id().clone(),
             status,
             child_type: spec.get_child_type(),
+            restarts: 0,
+            last_exit: None,
         }
     }
 

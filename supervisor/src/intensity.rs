@@ -105,18 +105,21 @@ impl RestartLog {
         Attempt::Allowed
     }
 
+    /// Whether an attempt at this time, now or later, is bound to be refused.
+    pub(crate) fn refuses(&self, then: Instant) -> bool {
+        let still_counts = |oldest: &Instant| !is_expired(self.intensity, *oldest, then);
+        self.is_full() && self.recent.front().is_none_or(still_counts)
+    }
+
+    pub(crate) fn intensity(&self) -> RestartIntensity {
+        self.intensity
+    }
+
     /// Drops the oldest stamp if it has left the window; whether it had.
     fn forget_expired(&mut self, now: Instant) -> bool {
-        let is_expired = |oldest: &Instant| {
-            let period = if planted!(WindowTooShort) {
-                self.intensity.period / 2
-            } else {
-                self.intensity.period
-            };
-            now.saturating_duration_since(*oldest) > period
-        };
+        let intensity = self.intensity;
         self.recent
-            .pop_front_if(|oldest| is_expired(oldest))
+            .pop_front_if(|oldest| is_expired(intensity, *oldest, now))
             .is_some()
     }
 
@@ -126,4 +129,14 @@ impl RestartLog {
         let one_more = usize::from(planted!(IntensityOneMore));
         self.recent.len() >= self.intensity.max_restarts as usize + one_more
     }
+}
+
+/// Whether this stamp has left the window.
+fn is_expired(intensity: RestartIntensity, stamp: Instant, now: Instant) -> bool {
+    let period = if planted!(WindowTooShort) {
+        intensity.period / 2
+    } else {
+        intensity.period
+    };
+    now.saturating_duration_since(stamp) > period
 }

@@ -10,6 +10,8 @@
 //! * [`Applications`]: parts of a program, started and stopped as a whole.
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
+//! * [`Backoff`], [`WhenSpent`], [`GaveUp`]: what OTP does not have: delays, a
+//!   budget for one child, parking, and the cause of giving up.
 //!
 //! A supervisor is a process like any other, written with nothing but the
 //! public face of `resurgam-runtime`. What it does next is decided by a pure
@@ -20,11 +22,14 @@
 
 #![warn(clippy::print_stdout)]
 
+mod backoff;
+mod care;
 mod child_spec;
 mod intensity;
 mod start;
 
 mod children;
+mod gave_up;
 mod info;
 mod policy;
 mod report;
@@ -57,13 +62,16 @@ pub use application::{
     Environment, LoadApplicationError, StartApplicationError, StartMode, StartType,
     StopApplicationError, UnloadApplicationError,
 };
+pub use backoff::{Backoff, BackoffError};
 pub use bridge::{BridgeBuilder, SupervisorBridge};
 pub use builder::{
     DynamicSupervisor, DynamicSupervisorBuilder, StartSupervisorError, Supervisor,
     SupervisorBuilder,
 };
+pub use care::WhenSpent;
 pub use child_spec::{ChildId, ChildSpec, ChildType, Restart, Shutdown, SpecError};
 pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
+pub use gave_up::GaveUp;
 pub use handle::{DynamicSupervisorRef, SupervisorRef};
 pub use info::{ChildCount, ChildInfo, ChildStatus};
 pub use intensity::RestartIntensity;

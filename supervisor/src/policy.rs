@@ -5,13 +5,16 @@
 //! wait. No clock, no process, no I/O.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use resurgam_runtime::planted;
 use resurgam_runtime::{ExitReason, Pid, StartError};
 
+use crate::care::WhenSpent;
 use crate::child_spec::{ChildId, Restart};
-use crate::children::{ChildState, Children, Rank, Scope, Ticket};
+use crate::children::record::{Moment, Record, Setback};
+use crate::children::{Child, ChildState, Children, Rank, Scope, Ticket};
+use crate::gave_up::GaveUp;
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
 
 #[cfg(test)]
@@ -80,16 +83,20 @@ pub(crate) enum Event {
     Exited {
         pid: Pid,
         reason: ExitReason,
-        now: Instant,
+        at: Moment,
     },
     /// The ticket of an earlier `Step::Retry` is presented.
     Retry { ticket: Ticket, now: Instant },
+    /// The time of this child has come, if it is still waiting.
+    Due { rank: Rank, now: Instant },
+    /// Somebody wants this child, which waits or is parked, restarted now.
+    Restart(Rank),
     /// The child that was to be started runs.
     Started(Rank, Pid),
     /// The child that was to be started said `ignore`.
     Ignored(Rank),
     /// The child that was to be started did not.
-    Failed(Rank, StartError),
+    Failed(Rank, StartError, Moment),
     /// The child that was to be stopped is dead.
     Stopped(Rank),
 }
@@ -107,6 +114,11 @@ pub(crate) enum Step {
     /// Send yourself the ticket, so that whoever waits is served first, and
     /// present it when it comes round.
     Retry(Ticket),
+    /// This child is down until this time, and those with it that are to be
+    /// restarted along with it. Say when the time has come.
+    Delay(Rank, Instant),
+    /// This child is down and stays so, or is due at some time.
+    Park(Rank),
     /// There were too many restarts, this child's being one too many: end.
     GiveUp(Rank),
     /// The significant children have ended: end.
@@ -172,6 +184,8 @@ enum Plan {
 #[derive(Clone, Debug)]
 enum Then {
     Restart(Scope),
+    Delay(Rank, Instant),
+    Park(Rank, Option<Instant>),
     Abort(FailedToStartChild),
     Rest,
 }
@@ -231,30 +245,36 @@ impl Policy {
                 self.stop_next(scope, Then::Rest)
             }
             Event::End => self.stop_next(Scope::ALL, Then::Rest),
-            Event::Exited { pid, reason, now } => self.exited(pid, &reason, now),
+            Event::Exited { pid, reason, at } => self.exited(pid, reason, at),
             Event::Retry { ticket, now } => self.retry(ticket, now),
+            Event::Due { rank, now } => self.due(rank, now),
+            Event::Restart(rank) => {
+                self.children.renew(rank);
+                let scope = self.scope_of(rank);
+                self.stop_next(scope, Then::Restart(scope))
+            }
             Event::Started(rank, pid) => {
-                self.children.started(rank, pid);
+                self.children.restarted(rank, pid);
                 self.proceed()
             }
             Event::Ignored(rank) | Event::Stopped(rank) => {
                 self.children.stopped(rank);
                 self.proceed()
             }
-            Event::Failed(rank, error) => self.failed(rank, error),
+            Event::Failed(rank, error, at) => self.failed(rank, error, at),
         }
     }
 
     /// A child ended by itself. A stranger's exit is none of our business.
-    fn exited(&mut self, pid: Pid, reason: &ExitReason, now: Instant) -> Step {
+    fn exited(&mut self, pid: Pid, reason: ExitReason, at: Moment) -> Step {
         let Some((rank, child)) = self.children.find_pid(pid) else {
             return Step::Wait;
         };
-        let verdict = judge(child.spec.get_restart(), reason);
+        let verdict = judge(child.spec.get_restart(), &reason);
         let is_significant = child.spec.is_significant();
-        self.children.stopped(rank);
+        self.children.fell(rank, reason);
         match verdict {
-            Verdict::Restart => self.attempt(rank, now),
+            Verdict::Restart => self.restart(rank, Setback::Fell, at),
             Verdict::Keep | Verdict::Forget if is_significant && self.has_done_its_work() => {
                 Step::ShutDown
             }
@@ -284,10 +304,42 @@ impl Policy {
         }
     }
 
+    /// As [`retry`](Self::retry), of a child that waits for a time.
+    fn due(&mut self, rank: Rank, now: Instant) -> Step {
+        match self.children.get(rank).map(|child| child.state) {
+            Some(ChildState::Waiting(due) | ChildState::Parked(Some(due))) if due <= now => {
+                self.attempt(rank, now)
+            }
+            Some(_) | None => Step::Wait,
+        }
+    }
+
+    /// A child is down: it is restarted at once, or after a delay (laws XSUP-02
+    /// to XSUP-05).
+    fn restart(&mut self, rank: Rank, setback: Setback, at: Moment) -> Step {
+        let record = self.children.record_mut(rank);
+        match record.and_then(|record| record.delay(setback, at)) {
+            Some(delay) => self.put_off(rank, later(at.now, delay), at.now),
+            None => match setback {
+                Setback::Fell => self.attempt(rank, at.now),
+                Setback::NotStarted => Step::Retry(self.children.restarting(rank)),
+            },
+        }
+    }
+
+    /// Nobody is kept waiting for an attempt that is bound to be refused (law
+    /// XSUP-08).
+    fn put_off(&mut self, rank: Rank, due: Instant, now: Instant) -> Step {
+        if self.budget_of(rank).refuses(due) {
+            return self.refuse(rank, now);
+        }
+        self.stop_next(self.scope_of(rank), Then::Delay(rank, due))
+    }
+
     /// One restart, however many children it takes along, is one attempt.
     fn attempt(&mut self, rank: Rank, now: Instant) -> Step {
-        match self.restarts.record(now) {
-            Attempt::Refused => Step::GiveUp(rank),
+        match self.record(rank, now) {
+            Attempt::Refused => self.refuse(rank, now),
             Attempt::Allowed => {
                 let scope = self.scope_of(rank);
                 if planted!(SiblingsNotStopped) {
@@ -301,6 +353,47 @@ impl Policy {
         }
     }
 
+    /// Counts an attempt, in the budget of the child's own if it has one (law
+    /// XSUP-10).
+    fn record(&mut self, rank: Rank, now: Instant) -> Attempt {
+        let Some(record) = self.children.record_mut(rank) else {
+            return self.restarts.record(now);
+        };
+        record.attempted(now);
+        match record.restarts_mut() {
+            Some(own) => own.record(now),
+            None => self.restarts.record(now),
+        }
+    }
+
+    fn budget_of(&self, rank: Rank) -> &RestartLog {
+        let record = self.children.get(rank).and_then(Child::record);
+        record.and_then(Record::restarts).unwrap_or(&self.restarts)
+    }
+
+    /// There is nothing left in the budget (laws XSUP-11 to XSUP-14).
+    fn refuse(&mut self, rank: Rank, now: Instant) -> Step {
+        let record = self.children.get(rank).and_then(Child::record);
+        let until = match record.map_or(WhenSpent::GiveUp, Record::when_spent) {
+            WhenSpent::GiveUp => return Step::GiveUp(rank),
+            WhenSpent::Park => None,
+            WhenSpent::ParkFor(time) => Some(later(now, time)),
+        };
+        self.stop_next(self.scope_of(rank), Then::Park(rank, until))
+    }
+
+    /// Why the supervisor gives up on this child.
+    pub(crate) fn gave_up(&self, rank: Rank) -> GaveUp {
+        let child = self.children.get(rank);
+        let child = child.expect("the policy speaks of children it has");
+        GaveUp {
+            id: child.spec.id().clone(),
+            reason: child.last_exit.clone().unwrap_or(ExitReason::NoProcess),
+            restarts: child.restarts,
+            intensity: self.budget_of(rank).intensity(),
+        }
+    }
+
     fn scope_of(&self, rank: Rank) -> Scope {
         match self.strategy {
             Strategy::OneForOne => Scope::only(rank),
@@ -310,12 +403,15 @@ impl Policy {
         }
     }
 
-    fn failed(&mut self, rank: Rank, error: StartError) -> Step {
+    fn failed(&mut self, rank: Rank, error: StartError, at: Moment) -> Step {
         match std::mem::take(&mut self.plan) {
             Plan::Starting(_, Occasion::Begin) => self.abort(rank, error),
             // The ones after it stay down until it is tried again.
             Plan::Starting(_, Occasion::Restart) if planted!(RetryForgotten) => Step::Wait,
-            Plan::Starting(_, Occasion::Restart) => Step::Retry(self.children.restarting(rank)),
+            Plan::Starting(_, Occasion::Restart) => {
+                self.children.blame(rank, reason_of(error));
+                self.restart(rank, Setback::NotStarted, at)
+            }
             Plan::Rest | Plan::Stopping(..) => Step::Wait,
         }
     }
@@ -358,12 +454,22 @@ impl Policy {
                     return Step::Stop(rank);
                 }
                 // To stop a child that waits for its restart is to cancel that.
-                ChildState::Restarting(_) => self.children.stopped(rank),
+                ChildState::Restarting(_) | ChildState::Waiting(_) | ChildState::Parked(_) => {
+                    self.children.stopped(rank);
+                }
                 ChildState::Stopped => {}
             }
         }
         match then {
             Then::Restart(scope) => self.start_next(scope, Occasion::Restart),
+            Then::Delay(rank, due) => {
+                self.children.waiting(rank, due);
+                Step::Delay(rank, due)
+            }
+            Then::Park(rank, until) => {
+                self.children.parked(rank, until);
+                Step::Park(rank)
+            }
             Then::Abort(failure) => Step::Abort(failure),
             Then::Rest => Step::Wait,
         }
@@ -378,5 +484,19 @@ impl Policy {
             }
             None => Step::Wait,
         }
+    }
+}
+
+/// So long after; what is further off than a clock can tell is far enough.
+fn later(now: Instant, delay: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now + delay.min(FAR)
+}
+
+/// What a failed start has in common with an end.
+pub(crate) fn reason_of(error: StartError) -> ExitReason {
+    match error {
+        StartError::Failed(reason) => reason,
+        error => ExitReason::from(error),
     }
 }

@@ -1,11 +1,16 @@
 //! What a supervisor tells the operators, as `tracing` events.
 
 use std::fmt;
+use std::time::Duration;
 
-use resurgam_runtime::{ExitReason, Name, Pid, StartError, note_giving_up};
+use resurgam_runtime::{
+    ExitReason, Name, Pid, StartError, note_delay, note_giving_up, note_parking,
+};
 use tracing::{debug, error, info, warn};
 
 use crate::child_spec::ChildSpec;
+use crate::children::Child;
+use crate::gave_up::GaveUp;
 
 /// The target of reports about trouble, all of level error.
 pub(crate) const SUPERVISOR: &str = "resurgam::supervisor";
@@ -28,6 +33,7 @@ enum Context {
     StartError,
     ShutdownError,
     Shutdown,
+    Parked,
 }
 
 impl fmt::Display for Context {
@@ -37,6 +43,7 @@ impl fmt::Display for Context {
             Self::StartError => "start_error",
             Self::ShutdownError => "shutdown_error",
             Self::Shutdown => "shutdown",
+            Self::Parked => "parked",
         })
     }
 }
@@ -56,27 +63,46 @@ impl Reports {
 
     /// A child ended by itself.
     pub(crate) fn child_terminated(&self, spec: &ChildSpec, pid: Pid, reason: &ExitReason) {
-        self.trouble(Context::ChildTerminated, reason, spec, Some(pid));
+        self.trouble(Context::ChildTerminated, reason, None, spec, Some(pid));
     }
 
     /// A child could not be started.
     pub(crate) fn start_error(&self, spec: &ChildSpec, error: &StartError) {
-        self.trouble(Context::StartError, error, spec, None);
+        self.trouble(Context::StartError, error, None, spec, None);
     }
 
     /// A child that was stopped did not end as it should.
     pub(crate) fn shutdown_error(&self, spec: &ChildSpec, pid: Pid, reason: &ExitReason) {
-        self.trouble(Context::ShutdownError, reason, spec, Some(pid));
+        self.trouble(Context::ShutdownError, reason, None, spec, Some(pid));
     }
 
-    /// The supervisor gives up; `spec` is the child that was the last straw.
-    pub(crate) fn gave_up(&self, spec: &ChildSpec) {
-        note_giving_up();
-        self.trouble(
-            Context::Shutdown,
-            &"reached_max_restart_intensity",
-            spec,
-            None,
+    /// The supervisor gives up; `spec` is the child that was the last straw,
+    /// `last` as whom it last ran.
+    pub(crate) fn gave_up(&self, why: &GaveUp, spec: &ChildSpec, last: Option<Pid>) {
+        note_giving_up(last, why.reason.kind());
+        self.too_often(Context::Shutdown, &why.reason, spec);
+    }
+
+    /// A child is parked, since it spent its budget.
+    pub(crate) fn parked(&self, why: &GaveUp, child: &Child) {
+        note_parking(child.last, why.reason.kind());
+        self.too_often(Context::Parked, &why.reason, &child.spec);
+    }
+
+    fn too_often(&self, context: Context, cause: &ExitReason, spec: &ChildSpec) {
+        let reason = &"reached_max_restart_intensity";
+        self.trouble(context, reason, Some(cause), spec, None);
+    }
+
+    /// A child is down and will be started after this long.
+    pub(crate) fn delayed(&self, child: &Child, delay: Duration) {
+        note_delay(child.last, delay);
+        info!(
+            target: PROGRESS,
+            supervisor = %self.supervisor,
+            delayed.id = %child.spec.id(),
+            delayed.by = ?delay,
+            "restart delayed"
         );
     }
 
@@ -84,6 +110,7 @@ impl Reports {
         &self,
         context: Context,
         reason: &dyn fmt::Display,
+        cause: Option<&ExitReason>,
         spec: &ChildSpec,
         pid: Option<Pid>,
     ) {
@@ -92,6 +119,7 @@ impl Reports {
             supervisor = %self.supervisor,
             %context,
             %reason,
+            cause = cause.map(tracing::field::display),
             offender.pid = pid.map(tracing::field::display),
             offender.id = %spec.id(),
             offender.restart = %spec.get_restart(),

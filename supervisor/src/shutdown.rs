@@ -14,6 +14,7 @@ use resurgam_runtime::{
 };
 
 use crate::child_spec::{Restart, Shutdown};
+use crate::gave_up::GaveUp;
 use resurgam_runtime::planted;
 
 #[cfg(test)]
@@ -178,6 +179,12 @@ pub(crate) fn is_proper_end(shutdown: Shutdown, restart: Restart, reason: &ExitR
     match (shutdown, restart, reason) {
         (Shutdown::BrutalKill, _, ExitReason::Killed) => true,
         (Shutdown::Timeout(_) | Shutdown::Infinity, _, ExitReason::Shutdown) => true,
+        // A supervisor that gave up just then; in Erlang this is `shutdown`.
+        (Shutdown::Timeout(_) | Shutdown::Infinity, _, reason)
+            if reason.cause::<GaveUp>().is_some() =>
+        {
+            true
+        }
         (_, Restart::Transient | Restart::Temporary, reason) => reason.is_graceful(),
         (_, Restart::Permanent, _) => false,
     }

@@ -1,15 +1,17 @@
 //! The static supervisor: the process around the [policy](crate::policy).
 
 use std::fmt;
+use std::time::Instant;
 
 use resurgam_runtime::{
-    CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Pid, Reply, ServerContext,
+    CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Node, Pid, Reply, ServerContext,
     StartError, note_restart, now, trap_exit,
 };
 
 #[cfg(feature = "sim")]
 use crate::audit::{self, Deed};
 use crate::child_spec::{ChildId, ChildSpec, SpecError};
+use crate::children::record::Moment;
 use crate::children::{Child, ChildState, Children, Rank, Ticket};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::RestartIntensity;
@@ -122,6 +124,7 @@ pub(crate) enum Request {
     GetChildSpec(ChildId, Reply<Result<ChildSpec, FindChildError>>),
     /// The supervisor to itself: a restart that failed is to be tried again.
     Retry(Ticket),
+    Stop(ExitReason),
 }
 
 /// What a supervisor starts with. The ids of the children differ.
@@ -151,7 +154,7 @@ impl GenServer for Shell {
         audit::note(Deed::Supervises(setup.strategy, setup.intensity));
         let mut children = Children::default();
         for spec in setup.children {
-            children.append(spec);
+            append(&mut children, spec);
         }
         let policy = Policy::new(setup.strategy, setup.intensity, children)
             .with_auto_shutdown(setup.auto_shutdown);
@@ -169,24 +172,8 @@ impl GenServer for Shell {
         request: Request,
         ctx: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
-        match request {
-            Request::StartChild(spec, reply) => reply.send(self.start_child(spec).await),
-            Request::TerminateChild(id, reply) => reply.send(self.terminate_child(id).await),
-            Request::RestartChild(id, reply) => reply.send(self.restart_child(id).await),
-            Request::DeleteChild(id, reply) => reply.send(self.delete_child(id)),
-            Request::WhichChildren(reply) => reply.send(self.which_children()),
-            Request::WhichChild(id, reply) => reply.send(self.find(id).map(info_of)),
-            Request::CountChildren(reply) => reply.send(self.count_children().await),
-            Request::GetChildSpec(id, reply) => {
-                reply.send(self.find(id).map(|child| child.spec.clone()));
-            }
-            Request::Retry(ticket) => {
-                return self
-                    .carry_out(Event::Retry { ticket, now: now() }, ctx)
-                    .await;
-            }
-        }
-        Ok(())
+        self.serve(request, ctx).await?;
+        self.attend(ctx).await
     }
 
     async fn handle_info(
@@ -195,12 +182,12 @@ impl GenServer for Shell {
         ctx: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
         match info {
-            Info::Exit(exit) => self.exited(exit, ctx).await,
-            unexpected => {
-                self.reports.unexpected(&unexpected);
-                Ok(())
-            }
+            Info::Exit(exit) => self.exited(exit, ctx).await?,
+            // Somebody is due, which is looked after below.
+            Info::Timeout => {}
+            unexpected => self.reports.unexpected(&unexpected),
         }
+        self.attend(ctx).await
     }
 
     fn format_status(&self) -> impl fmt::Debug {
@@ -228,6 +215,49 @@ impl GenServer for Shell {
 }
 
 impl Shell {
+    async fn serve(
+        &mut self,
+        request: Request,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        match request {
+            Request::StartChild(spec, reply) => reply.send(self.start_child(spec).await),
+            Request::TerminateChild(id, reply) => reply.send(self.terminate_child(id).await),
+            Request::RestartChild(id, reply) => return self.restart_child(id, reply, ctx).await,
+            Request::DeleteChild(id, reply) => reply.send(self.delete_child(id)),
+            Request::WhichChildren(reply) => reply.send(self.which_children()),
+            Request::WhichChild(id, reply) => reply.send(self.find(id).map(info_of)),
+            Request::CountChildren(reply) => reply.send(self.count_children().await),
+            Request::GetChildSpec(id, reply) => {
+                reply.send(self.find(id).map(|child| child.spec.clone()));
+            }
+            Request::Stop(reason) => return Err(reason),
+            Request::Retry(ticket) => {
+                return self
+                    .carry_out(Event::Retry { ticket, now: now() }, ctx)
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Restarts a child whose time has come, at most one, so that whoever
+    /// waits is served in between; and sees to it that the next is not missed.
+    async fn attend(&mut self, ctx: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+        let Some((due, rank)) = self.policy.children().next_due() else {
+            return Ok(());
+        };
+        if due <= now() {
+            let event = Event::Due { rank, now: now() };
+            // Boxed, so that who never waits does not carry it.
+            Box::pin(self.carry_out(event, ctx)).await?;
+        }
+        if let Some((due, _)) = self.policy.children().next_due() {
+            ctx.set_timeout(due.saturating_duration_since(now()));
+        }
+        Ok(())
+    }
+
     /// Follows the policy until it has nothing more to do. The error is the
     /// reason with which the supervisor is to end.
     async fn carry_out(
@@ -254,6 +284,16 @@ impl Shell {
                     ctx.self_ref().cast(Request::Retry(ticket));
                     return Ok(());
                 }
+                Step::Delay(rank, due) => {
+                    let delay = due.saturating_duration_since(now());
+                    self.reports.delayed(self.child(rank), delay);
+                    return Ok(());
+                }
+                Step::Park(rank) => {
+                    let why = self.policy.gave_up(rank);
+                    self.reports.parked(&why, self.child(rank));
+                    return Ok(());
+                }
                 Step::GiveUp(rank) => return Err(self.give_up(rank)),
                 Step::ShutDown => return Err(ExitReason::Shutdown),
                 Step::Abort(failure) => return Err(ExitReason::shutdown_with(failure)),
@@ -275,7 +315,7 @@ impl Shell {
             },
             Err(error) => {
                 self.reports.start_error(&self.child(rank).spec, &error);
-                Event::Failed(rank, error)
+                Event::Failed(rank, error, self.moment(rank))
             }
         }
     }
@@ -319,8 +359,24 @@ impl Shell {
     }
 
     fn give_up(&self, rank: Rank) -> ExitReason {
-        self.reports.gave_up(&self.child(rank).spec);
-        ExitReason::Shutdown
+        let Child { spec, last, .. } = self.child(rank);
+        let why = self.policy.gave_up(rank);
+        self.reports.gave_up(&why, spec, *last);
+        ExitReason::shutdown_with(why)
+    }
+
+    /// The time, and a random number if what happens to the child needs one.
+    fn moment(&self, rank: Rank) -> Moment {
+        let backoff = self.child(rank).spec.get_backoff();
+        let is_random = backoff.is_some_and(|backoff| backoff.is_random());
+        Moment {
+            now: now(),
+            random: if is_random {
+                Node::current().random()
+            } else {
+                0
+            },
+        }
     }
 
     /// An exit signal came: of a child, or of a stranger, whose fate is none
@@ -331,7 +387,7 @@ impl Shell {
         ctx: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
         let Exit { from: pid, reason } = exit;
-        let Some((_, child)) = self.policy.children().find_pid(pid) else {
+        let Some((rank, child)) = self.policy.children().find_pid(pid) else {
             return Ok(());
         };
         if !is_dead(pid).await {
@@ -341,15 +397,8 @@ impl Shell {
         if is_reported(child.spec.get_restart(), &reason) {
             self.reports.child_terminated(&child.spec, pid, &reason);
         }
-        self.carry_out(
-            Event::Exited {
-                pid,
-                reason,
-                now: now(),
-            },
-            ctx,
-        )
-        .await
+        let at = self.moment(rank);
+        self.carry_out(Event::Exited { pid, reason, at }, ctx).await
     }
 
     async fn start_child(&mut self, spec: ChildSpec) -> Result<Started, StartChildError> {
@@ -358,12 +407,13 @@ impl Shell {
         if let Some((_, child)) = self.policy.children().find(&id) {
             return Err(match child.state {
                 ChildState::Running(pid) => StartChildError::AlreadyStarted(pid),
-                ChildState::Restarting(_) | ChildState::Stopped => {
-                    StartChildError::AlreadyPresent(id)
-                }
+                ChildState::Restarting(_)
+                | ChildState::Waiting(_)
+                | ChildState::Parked(_)
+                | ChildState::Stopped => StartChildError::AlreadyPresent(id),
             });
         }
-        let rank = self.policy.children_mut().append(spec);
+        let rank = append(self.policy.children_mut(), spec);
         let result = self.start_for_caller(rank).await;
         result.map_err(|error| {
             self.policy.children_mut().remove(rank);
@@ -384,22 +434,58 @@ impl Shell {
         Ok(())
     }
 
-    async fn restart_child(&mut self, id: ChildId) -> Result<Started, RestartChildError> {
+    async fn restart_child(
+        &mut self,
+        id: ChildId,
+        reply: Reply<Result<Started, RestartChildError>>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
         let Some((rank, child)) = self.policy.children().find(&id) else {
-            return Err(RestartChildError::NotFound(id));
+            reply.send(Err(RestartChildError::NotFound(id)));
+            return Ok(());
         };
-        match child.state {
+        let answer = match child.state {
             ChildState::Running(_) => Err(RestartChildError::Running(id)),
             ChildState::Restarting(_) => Err(RestartChildError::Restarting(id)),
-            ChildState::Stopped => self
-                .start_for_caller(rank)
-                .await
-                .map_err(RestartChildError::Failed),
-        }
+            ChildState::Waiting(_) | ChildState::Parked(_) => {
+                return Box::pin(self.restart_now(rank, reply, ctx)).await;
+            }
+            ChildState::Stopped => {
+                let started = self.start_for_caller(rank).await;
+                started.map_err(RestartChildError::Failed)
+            }
+        };
+        reply.send(answer);
+        Ok(())
+    }
+
+    /// Restarts a child that waits or is parked, with those that would be
+    /// restarted along with it (law XSUP-15).
+    async fn restart_now(
+        &mut self,
+        rank: Rank,
+        reply: Reply<Result<Started, RestartChildError>>,
+        ctx: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        let done = self.carry_out(Event::Restart(rank), ctx).await;
+        let child = self.child(rank);
+        reply.send(match child.state {
+            ChildState::Running(pid) => Ok(Started::new(pid)),
+            ChildState::Stopped if done.is_ok() => Ok(Started::ignore()),
+            ChildState::Restarting(_)
+            | ChildState::Waiting(_)
+            | ChildState::Parked(_)
+            | ChildState::Stopped => {
+                let reason = child.last_exit.clone().unwrap_or(ExitReason::NoProcess);
+                Err(RestartChildError::Failed(StartError::Failed(reason)))
+            }
+        });
+        done
     }
 
     async fn start_for_caller(&mut self, rank: Rank) -> Result<Started, StartError> {
         let started = self.start_as(rank, Origin::Caller).await?;
+        self.policy.children_mut().renew(rank);
         match started.pid() {
             Some(pid) => self.policy.children_mut().started(rank, pid),
             None => self.policy.children_mut().stopped(rank),
@@ -413,8 +499,10 @@ impl Shell {
         };
         match child.state {
             ChildState::Running(_) => Err(DeleteChildError::Running(id)),
-            ChildState::Restarting(_) => Err(DeleteChildError::Restarting(id)),
-            ChildState::Stopped => {
+            ChildState::Restarting(_) | ChildState::Waiting(_) => {
+                Err(DeleteChildError::Restarting(id))
+            }
+            ChildState::Parked(_) | ChildState::Stopped => {
                 self.policy.children_mut().remove(rank);
                 Ok(())
             }
@@ -432,9 +520,11 @@ impl Shell {
         let gone = unnoticed_dead(running.collect()).await;
         ChildCount::of(children.iter().map(|child| match child.state {
             ChildState::Running(pid) if !gone.contains(&pid) => (&child.spec, Life::Alive),
-            ChildState::Running(_) | ChildState::Restarting(_) | ChildState::Stopped => {
-                (&child.spec, Life::Down)
-            }
+            ChildState::Running(_)
+            | ChildState::Restarting(_)
+            | ChildState::Waiting(_)
+            | ChildState::Parked(_)
+            | ChildState::Stopped => (&child.spec, Life::Down),
         }))
     }
 
@@ -453,11 +543,29 @@ impl Shell {
     }
 }
 
+fn append(children: &mut Children, spec: ChildSpec) -> Rank {
+    #[cfg(feature = "sim")]
+    let own = spec.get_restart_intensity();
+    let rank = children.append(spec);
+    #[cfg(feature = "sim")]
+    if let Some(own) = own {
+        audit::note(Deed::Budgets(rank, own));
+    }
+    rank
+}
+
 fn info_of(child: &Child) -> ChildInfo {
+    let left = |due: Instant| due.saturating_duration_since(now());
     let status = match child.state {
         ChildState::Running(pid) => ChildStatus::Running(pid),
         ChildState::Restarting(_) => ChildStatus::Restarting,
+        ChildState::Waiting(due) => ChildStatus::Waiting(left(due)),
+        ChildState::Parked(due) => ChildStatus::Parked(due.map(left)),
         ChildState::Stopped => ChildStatus::Stopped,
     };
-    ChildInfo::new(&child.spec, status)
+    ChildInfo {
+        restarts: child.restarts,
+        last_exit: child.last_exit.clone(),
+        ..ChildInfo::new(&child.spec, status)
+    }
 }

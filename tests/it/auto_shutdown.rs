@@ -6,7 +6,9 @@ use resurgam::{
     SupervisorRef,
 };
 
-use crate::supervisor::{World, crash, idle, is_gone, on_every_runtime, pid_of, states};
+use crate::supervisor::{
+    World, assert_gave_up, crash, idle, is_gone, on_every_runtime, pid_of, states,
+};
 
 use AutoShutdown::{AllSignificant, AnySignificant};
 use Strategy::{OneForAll, OneForOne, RestForOne};
@@ -221,7 +223,10 @@ fn shutdown_is_a_graceful_end_for_the_supervisor_above() {
                 assert_eq!(states(&top).await, "inner");
                 end_leaf().await;
             }
-            assert_eq!(fate.await, ExitReason::Shutdown);
+            match restart {
+                Restart::Transient => assert_eq!(fate.await, ExitReason::Shutdown),
+                _ => assert_gave_up(&fate.await, "inner"),
+            }
             assert_eq!(world.node.process_count(), 0);
         }
     });

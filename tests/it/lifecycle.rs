@@ -14,9 +14,10 @@ use crate::support::{run, run_on_threads, run_with_clock};
 fn of(node: &Node, processes: &[Pid]) -> Vec<Lifecycle> {
     let concerns = |what: &Lifecycle| match what {
         Lifecycle::Spawned { pid, .. } | Lifecycle::Exited { pid, .. } => processes.contains(pid),
-        Lifecycle::Restarted { supervisor, .. } | Lifecycle::GaveUp { supervisor } => {
-            processes.contains(supervisor)
-        }
+        Lifecycle::Restarted { supervisor, .. }
+        | Lifecycle::Delayed { supervisor, .. }
+        | Lifecycle::Parked { supervisor, .. }
+        | Lifecycle::GaveUp { supervisor, .. } => processes.contains(supervisor),
         other => panic!("{other:?}"),
     };
     let all = node.lifecycle().into_iter().map(|event| event.what);
@@ -166,12 +167,16 @@ fn a_supervisor_notes_whom_it_restarts_and_that_it_gives_up() {
             old: old[n],
             new: new[n],
         };
-        let reason = ExitKind::Shutdown;
+        let reason = ExitKind::ShutdownWith;
         let expected = [
             // They are listed as they are stopped, the last one first.
             restarted(1),
             restarted(0),
-            Lifecycle::GaveUp { supervisor: who },
+            Lifecycle::GaveUp {
+                supervisor: who,
+                child: Some(new[0]),
+                reason: ExitKind::Killed,
+            },
             Lifecycle::Exited { pid: who, reason },
         ];
         assert_eq!(of(&ctx.node(), &[who])[1..], expected);
@@ -192,14 +197,18 @@ fn a_dynamic_supervisor_notes_whom_it_restarts_and_that_it_gives_up() {
         kill_for_good(new).await;
         ended.await;
         let supervisor = who;
-        let reason = ExitKind::Shutdown;
+        let reason = ExitKind::ShutdownWith;
         let expected = [
             Lifecycle::Restarted {
                 supervisor,
                 old,
                 new,
             },
-            Lifecycle::GaveUp { supervisor },
+            Lifecycle::GaveUp {
+                supervisor,
+                child: Some(new),
+                reason: ExitKind::Killed,
+            },
             Lifecycle::Exited { pid: who, reason },
         ];
         assert_eq!(of(&ctx.node(), &[who])[1..], expected);

@@ -30,6 +30,7 @@ mod signals;
 mod sim;
 mod spawn;
 mod supervisor;
+mod supervisor_beyond;
 mod supervisor_bridge;
 mod support;
 mod sys;

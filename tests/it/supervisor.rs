@@ -12,8 +12,8 @@ use futures::channel::{mpsc, oneshot};
 use futures::{FutureExt, StreamExt, join};
 use resurgam::{
     CallError, ChildSpec, ChildStatus, ChildType, Context, DeleteChildError, ExitReason,
-    FailedToStartChild, FindChildError, GenServer, InitError, ManualClock, Message, Node, Pid,
-    Reply, Restart, RestartChildError, ServerContext, Shutdown, SpecError, StartChildError,
+    FailedToStartChild, FindChildError, GaveUp, GenServer, InitError, ManualClock, Message, Node,
+    Pid, Reply, Restart, RestartChildError, ServerContext, Shutdown, SpecError, StartChildError,
     StartError, StartPanicked, StartSupervisorError, Started, Strategy, Supervisor,
     SupervisorBuilder, SupervisorRef, TerminateChildError, ThreadContext, process_info, self_pid,
     spawn_link, spawn_options, trap_exit, unlink,
@@ -137,6 +137,14 @@ pub(crate) fn unlucky() -> ExitReason {
     ExitReason::custom("unlucky")
 }
 
+/// The supervisor that ended so gave up on this child.
+#[track_caller]
+pub(crate) fn assert_gave_up(reason: &ExitReason, id: &str) {
+    let gave_up = reason.cause::<GaveUp>();
+    let on = gave_up.map(|gave_up| gave_up.id.as_str());
+    assert_eq!(on, Some(id), "{reason}");
+}
+
 /// A child that waits for ever, trapping nothing.
 pub(crate) fn idle(id: &str) -> ChildSpec {
     ChildSpec::task(id, std::future::pending::<()>)
@@ -176,9 +184,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::seeded(0)
+    }
+
+    /// One whose random numbers are repeatable.
+    pub(crate) fn seeded(seed: u64) -> Self {
         let clock = ManualClock::new();
         let node = Node::builder()
             .clock(clock.clone())
+            .seed(seed)
             .start()
             .expect("a node starts");
         Self {
@@ -234,13 +248,16 @@ pub(crate) async fn is_gone(sup: &SupervisorRef, id: &str) -> bool {
     matches!(sup.which_child(id).await, Err(FindChildError::NotFound(_)))
 }
 
-/// Every child: `a` runs, `b.` is down, `c~` is being restarted; oldest first.
+/// Every child: `a` runs, `b.` is down, `c~` is being restarted, `d@` waits for
+/// its restart, `e#` is parked; oldest first.
 pub(crate) async fn states(sup: &SupervisorRef) -> String {
     let mut children = sup.which_children().await.expect("it lives");
     children.reverse();
     let state = |child: &resurgam::ChildInfo| match child.status {
         ChildStatus::Running(_) => child.id.to_string(),
         ChildStatus::Restarting => format!("{}~", child.id),
+        ChildStatus::Waiting(_) => format!("{}@", child.id),
+        ChildStatus::Parked(_) => format!("{}#", child.id),
         _ => format!("{}.", child.id),
     };
     children.iter().map(state).collect::<Vec<_>>().join(" ")
@@ -339,7 +356,7 @@ fn default_is_three_restarts_in_five_seconds() {
         world.clock.advance(5 * SECOND);
         let fate = world.node.join(sup.pid().unwrap());
         world.crash(&sup, "a").await;
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "a");
         assert_eq!(world.family.heard(), "+a +a +a");
     });
 }
@@ -1137,7 +1154,7 @@ fn without_a_budget_the_first_death_is_the_end() {
             .await;
         let fate = world.node.join(sup.pid().unwrap());
         world.crash(&sup, "b").await;
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "b");
         assert_eq!(world.family.heard(), "-c -a");
     });
 }
@@ -1151,7 +1168,7 @@ fn failing_restart_counts_for_every_try() {
         world.family.luck("a", &[Luck::Fails; 9]);
         let fate = world.node.join(sup.pid().unwrap());
         world.crash(&sup, "a").await;
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "a");
         assert_eq!(world.family.heard(), "!a !a !a -b");
     });
 }
@@ -1222,7 +1239,7 @@ fn budget_is_shared_by_all_children() {
         for id in ["a", "b", "c"] {
             world.crash(&sup, id).await;
         }
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "c");
         assert_eq!(world.family.heard(), "+a +b -b -a");
     });
 }
@@ -1257,7 +1274,7 @@ fn supervisor_that_gives_up_stops_the_others_and_exits_shutdown() {
         for _ in 0..4 {
             world.crash(&sup, "b").await;
         }
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "b");
         assert_eq!(world.family.heard(), "+b +b +b -d -c -a");
         assert_eq!(world.node.process_count(), 0);
     });
@@ -1290,7 +1307,7 @@ fn supervisor_that_gave_up_is_restarted_only_if_permanent() {
             world.crash(&old, "leaf").await;
             let fate = world.node.join(old.pid().unwrap());
             world.crash(&old, "leaf").await;
-            assert_eq!(fate.await, ExitReason::Shutdown);
+            assert_gave_up(&fate.await, "leaf");
             assert_eq!(states(&top).await, expected);
         }
     });
@@ -1313,7 +1330,7 @@ fn restarts_multiply_along_the_levels() {
             world.crash(&sub, "leaf").await;
             end.await;
         }
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "sub");
         assert_eq!(world.family.heard(), "+leaf +leaf +leaf +leaf");
     });
 }
@@ -2149,10 +2166,8 @@ fn parent_gets_one_exit_when_all_children_are_dead() {
             let (a, b) = (pid_of(&sup, "a").await, pid_of(&sup, "b").await);
             node.send(a, crash()).unwrap();
             let exit = next_exit(&mut ctx).await;
-            assert_eq!(
-                (Some(exit.from), exit.reason),
-                (sup.pid(), ExitReason::Shutdown)
-            );
+            assert_eq!(Some(exit.from), sup.pid());
+            assert_gave_up(&exit.reason, "a");
             assert_eq!(node.is_alive(b).await, Ok(false));
             assert!(ctx.try_receive().is_none());
         })
@@ -2374,7 +2389,7 @@ fn exit_signal_sent_by_a_living_child_is_not_its_death() {
         assert_eq!(pid_of(&sup, "a").await, child);
         let fate = world.node.join(sup.pid().unwrap());
         world.node.kill(child);
-        assert_eq!(fate.await, ExitReason::Shutdown);
+        assert_gave_up(&fate.await, "a");
     });
 }
 

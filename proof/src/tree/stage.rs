@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use resurgam::{
-    DynamicSupervisorRef, ExitReason, GenServer, InitError, Join, Message, Node, Pid, ProcessRef,
-    ServerContext, StartError, StartPanicked, Started, SupervisorRef, spawn_options, trap_exit,
+    DynamicSupervisorRef, ExitReason, GaveUp, GenServer, InitError, Join, Message, Node, Pid,
+    ProcessRef, ServerContext, StartError, StartPanicked, Started, SupervisorRef, spawn_options,
+    trap_exit,
 };
 
 use super::{Failure, Id, Manner, Reason, Worker};
@@ -311,6 +312,8 @@ pub(super) fn reason_of(reason: &ExitReason) -> Reason {
     match reason {
         ExitReason::Normal => Reason::Normal,
         ExitReason::Shutdown => Reason::Shutdown,
+        // Erlang says no more than `shutdown`.
+        reason if reason.cause::<GaveUp>().is_some() => Reason::Shutdown,
         ExitReason::ShutdownWith(_) => Reason::ShutdownWith,
         ExitReason::Killed => Reason::Killed,
         ExitReason::NoProcess => Reason::NoProc,

@@ -5,6 +5,7 @@ use resurgam_runtime::{ExitReason, ManualClock, Pid};
 
 use super::{Audit, Deed};
 use crate::child_spec::Restart;
+use crate::children::record::Moment;
 use crate::children::{Children, Rank, Scope};
 use crate::intensity::RestartIntensity;
 use crate::policy::{Event, Step, Strategy};
@@ -81,7 +82,10 @@ impl Tale {
         let exited = Event::Exited {
             pid: pid(number),
             reason: ExitReason::Killed,
-            now: self.at(seconds),
+            at: Moment {
+                now: self.at(seconds),
+                random: 0,
+            },
         };
         self.lawful(Deed::Follows(&exited));
     }
@@ -220,4 +224,56 @@ fn an_orphan_is_found_when_it_had_time_to_follow() {
     assert!(what.contains("orphan"), "{what}");
     tale.living.clear();
     assert_eq!(tale.at_rest(602), Ok(()));
+}
+
+#[test]
+fn a_restart_before_its_delay_is_over_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    tale.starts_all();
+    let (rank, due) = (tale.ranks[0], tale.at(5));
+    for now in [tale.at(4), due] {
+        tale.dies(1, 1);
+        tale.lawful(Deed::Takes(&Step::Delay(rank, due)));
+        let deed = Event::Due { rank, now };
+        match now < due {
+            true => tale.unlawful(Deed::Follows(&deed), "before its delay"),
+            false => tale.lawful(Deed::Follows(&deed)),
+        }
+    }
+    tale.starts(0, 11);
+}
+
+#[test]
+fn a_sibling_that_lives_while_its_group_is_kept_down_is_found() {
+    let mut tale = Tale::of(Strategy::RestForOne);
+    tale.starts_all();
+    tale.dies(2, 1);
+    let (rank, due) = (tale.ranks[1], tale.at(5));
+    tale.unlawful(Deed::Takes(&Step::Delay(rank, due)), "goes along");
+    tale.living.remove(&pid(3));
+    tale.lawful(Deed::Takes(&Step::Delay(rank, due)));
+}
+
+#[test]
+fn a_child_that_is_parked_too_soon_is_found() {
+    let mut tale = Tale::of(Strategy::OneForOne);
+    let rank = tale.ranks[0];
+    let intensity = RestartIntensity::new(1, Duration::from_secs(10));
+    tale.lawful(Deed::Budgets(rank, intensity));
+    tale.starts_all();
+    tale.dies(1, 0);
+    tale.unlawful(Deed::Takes(&Step::Park(rank)), "I7");
+    tale.dies(1, 0);
+    tale.starts(0, 11);
+    tale.dies(11, 1);
+    tale.unlawful(Deed::Takes(&Step::Start(rank)), "I7");
+    tale.dies(11, 1);
+    tale.lawful(Deed::Takes(&Step::Park(rank)));
+    // That of all is another one.
+    for (second, pid) in [(1, 2), (2, 12), (3, 22)] {
+        tale.dies(pid, second);
+        tale.starts(1, pid + 10);
+    }
+    tale.dies(32, 4);
+    tale.lawful(Deed::Takes(&Step::GiveUp(tale.ranks[1])));
 }

@@ -154,3 +154,18 @@ impl RestartLog {
         self.recent.iter().copied()
     }
 }
+
+/// XSUP-08
+#[test]
+fn refusal_to_come_is_known_before() {
+    let start = origin();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut log = RestartLog::new(RestartIntensity::new(2, Duration::from_secs(5)));
+    assert!(!log.refuses(at(0)));
+    assert_eq!(log.record(at(0)), Allowed);
+    assert_eq!(log.record(at(3)), Allowed);
+    assert!(log.refuses(at(3)) && log.refuses(at(5)));
+    assert!(!log.refuses(at(6)), "the first one does not count by then");
+    let none = RestartLog::new(RestartIntensity::new(0, Duration::from_secs(5)));
+    assert!(none.refuses(at(100)));
+}

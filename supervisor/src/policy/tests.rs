@@ -2,7 +2,8 @@
 //!
 //! What the policy has done is written as a line of words: `-b` child b is
 //! stopped, `+b` started, `!b` failed to start, `?b` said `ignore`; then
-//! perhaps `retry`, `giveup b`, `abort b` or `shutdown`. The state of the children is a
+//! perhaps `retry`, `delay b 5` (seconds), `park b`, `giveup b`, `abort b` or
+//! `shutdown`. The state of the children is a
 //! line such as `a b. c~`: a runs, b is down, c waits for its restart; those
 //! that are gone are missing.
 
@@ -10,6 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::backoff::Backoff;
 use crate::child_spec::ChildSpec;
 use crate::testing::{RESTARTS, pid, reasons, spec};
 
@@ -33,11 +35,23 @@ struct World {
 impl World {
     /// `children` are written `a:p b:t c:x`, for a permanent, a transient and
     /// a temporary one; a significant one has a star behind.
-    #[allow(clippy::disallowed_methods)]
     fn new(strategy: Strategy, max_restarts: u32, children: &str) -> Self {
+        Self::of(
+            strategy,
+            max_restarts,
+            children.split_whitespace().map(parse),
+        )
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn of(
+        strategy: Strategy,
+        max_restarts: u32,
+        children: impl IntoIterator<Item = ChildSpec>,
+    ) -> Self {
         let mut table = Children::default();
-        for child in children.split_whitespace() {
-            table.append(parse(child));
+        for child in children {
+            table.append(child);
         }
         let intensity = RestartIntensity::new(max_restarts, Duration::from_secs(5));
         Self {
@@ -65,8 +79,8 @@ impl World {
 
     fn dies(&mut self, id: &str, reason: ExitReason) -> String {
         let pid = self.pid_of(id).expect("it runs");
-        let now = self.now;
-        self.run(Event::Exited { pid, reason, now })
+        let at = self.at();
+        self.run(Event::Exited { pid, reason, at })
     }
 
     fn crashes(&mut self, id: &str) -> String {
@@ -78,6 +92,19 @@ impl World {
         let ticket = self.tickets.pop_front().expect("somebody waits");
         let now = self.now;
         self.run(Event::Retry { ticket, now })
+    }
+
+    /// Time passes until the next child is due.
+    fn wait(&mut self) -> String {
+        let (due, rank) = self.policy.children().next_due().expect("somebody waits");
+        self.now = self.now.max(due);
+        let now = self.now;
+        self.run(Event::Due { rank, now })
+    }
+
+    fn at(&self) -> Moment {
+        let now = self.now;
+        Moment { now, random: 0 }
     }
 
     fn run(&mut self, event: Event) -> String {
@@ -94,6 +121,16 @@ impl World {
                 Step::Retry(ticket) => {
                     self.tickets.push_back(ticket);
                     self.words.push("retry".to_owned());
+                    break;
+                }
+                Step::Delay(rank, due) => {
+                    let (id, delay) = (self.id(rank), due - self.now);
+                    self.words.push(format!("delay {id} {}", delay.as_secs()));
+                    break;
+                }
+                Step::Park(rank) => {
+                    let id = self.id(rank);
+                    self.words.push(format!("park {id}"));
                     break;
                 }
                 Step::GiveUp(rank) => {
@@ -121,7 +158,7 @@ impl World {
         let (mark, event) = match luck {
             None => ('+', Event::Started(rank, self.fresh_pid())),
             Some(Luck::Ignores) => ('?', Event::Ignored(rank)),
-            Some(Luck::Fails) => ('!', Event::Failed(rank, StartError::TimedOut)),
+            Some(Luck::Fails) => ('!', Event::Failed(rank, StartError::TimedOut, self.at())),
         };
         self.words.push(format!("{mark}{id}"));
         event
@@ -145,7 +182,10 @@ impl World {
     fn pid_of(&self, id: &str) -> Option<Pid> {
         match self.policy.children().find(&id.into())?.1.state {
             ChildState::Running(pid) => Some(pid),
-            ChildState::Restarting(_) | ChildState::Stopped => None,
+            ChildState::Restarting(_)
+            | ChildState::Waiting(_)
+            | ChildState::Parked(_)
+            | ChildState::Stopped => None,
         }
     }
 
@@ -162,10 +202,18 @@ impl World {
         self.policy.children_mut().started(rank, pid);
     }
 
+    /// As `restart_child` does it with one that waits or is parked.
+    fn restart_now(&mut self, id: &str) -> String {
+        let (rank, _) = self.policy.children().find(&id.into()).expect("it exists");
+        self.run(Event::Restart(rank))
+    }
+
     fn states(&self) -> String {
         let state = |child: &crate::children::Child| match child.state {
             ChildState::Running(_) => child.spec.id().to_string(),
             ChildState::Restarting(_) => format!("{}~", child.spec.id()),
+            ChildState::Waiting(_) => format!("{}@", child.spec.id()),
+            ChildState::Parked(_) => format!("{}#", child.spec.id()),
             ChildState::Stopped => format!("{}.", child.spec.id()),
         };
         self.policy
@@ -505,11 +553,10 @@ fn group_restart_takes_a_waiting_child_along() {
 #[test]
 fn exit_of_a_stranger_is_ignored() {
     let mut world = World::up(OneForAll, 0, "a:p b:p");
-    let now = world.now;
     let event = Event::Exited {
         pid: pid(60),
         reason: Killed,
-        now,
+        at: world.at(),
     };
     assert_eq!(world.run(event), "");
     assert_eq!(world.states(), "a b");
@@ -521,15 +568,13 @@ fn late_exit_of_an_old_incarnation_is_ignored() {
     let mut world = World::up(OneForOne, 3, "a:p");
     let old = world.pid_of("a").expect("it runs");
     assert_eq!(world.crashes("a"), "+a");
-    let now = world.now;
-    assert_eq!(
-        world.run(Event::Exited {
-            pid: old,
-            reason: Killed,
-            now
-        }),
-        ""
-    );
+    let at = world.at();
+    let event = Event::Exited {
+        pid: old,
+        reason: Killed,
+        at,
+    };
+    assert_eq!(world.run(event), "");
     assert_eq!(world.states(), "a");
 }
 
@@ -771,4 +816,267 @@ fn significant_child_that_was_terminated_counts_no_more() {
     world.terminate("a");
     assert_eq!(world.states(), "a. b");
     assert_eq!(world.dies("b", Normal), "shutdown");
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A child that waits a second, then two, then four, and so on.
+fn patient(child: &str) -> ChildSpec {
+    parse(child).backoff(Backoff::new(SECOND, 60 * SECOND))
+}
+
+/// A child with a budget of its own, in ten seconds.
+fn frugal(child: &str, max_restarts: u32, when_spent: WhenSpent) -> ChildSpec {
+    parse(child)
+        .restart_intensity(max_restarts, 10 * SECOND)
+        .when_spent(when_spent)
+}
+
+/// The children, with `b` in the place of the second.
+fn with_b(strategy: Strategy, max_restarts: u32, b: ChildSpec) -> World {
+    let children = [parse("a:p"), b, parse("c:p")];
+    let mut world = World::of(strategy, max_restarts, children);
+    assert_eq!(world.run(Event::Begin), "+a +b +c");
+    world
+}
+
+/// XSUP-05, XSUP-06: whoever goes along goes down at once and comes back with
+/// it.
+#[test]
+fn delayed_child_takes_its_group_down_and_up() {
+    for (strategy, down, states, up) in [
+        (OneForOne, "delay b 1", "a b@ c", "+b"),
+        (OneForAll, "-c -a delay b 1", "a. b@ c.", "+a +b +c"),
+        (RestForOne, "-c delay b 1", "a b@ c.", "+b +c"),
+    ] {
+        let mut world = with_b(strategy, 3, patient("b:p"));
+        assert_eq!(world.crashes("b"), down);
+        assert_eq!(world.states(), states);
+        assert_eq!(world.wait(), up);
+        assert_eq!(world.states(), "a b c");
+    }
+}
+
+/// XSUP-05
+#[test]
+fn nobody_is_restarted_before_the_delay_is_over() {
+    let mut world = with_b(OneForOne, 3, patient("b:p"));
+    assert_eq!(world.crashes("b"), "delay b 1");
+    let (due, rank) = world.policy.children().next_due().expect("b waits");
+    let now = due - Duration::from_nanos(1);
+    assert_eq!(world.run(Event::Due { rank, now }), "");
+    assert_eq!(world.run(Event::Due { rank, now: due }), "+b");
+    assert_eq!(world.run(Event::Due { rank, now: due }), "", "not twice");
+}
+
+/// XSUP-02, XSUP-04, XSUP-05: a failed restart waits for longer; a stable
+/// spell begins anew, a slow start does not.
+#[test]
+fn delays_grow_until_the_child_is_stable() {
+    let mut world = with_b(OneForAll, 99, patient("b:p"));
+    world.luck("b", &[Fails, Fails]);
+    assert_eq!(world.crashes("b"), "-c -a delay b 1");
+    assert_eq!(world.wait(), "+a !b -a delay b 2");
+    assert_eq!(world.states(), "a. b@ c.");
+    world.now += 100 * SECOND;
+    assert_eq!(world.wait(), "+a !b -a delay b 4");
+    assert_eq!(world.wait(), "+a +b +c");
+    world.now += 59 * SECOND;
+    assert_eq!(world.crashes("b"), "-c -a delay b 8");
+    assert_eq!(world.wait(), "+a +b +c");
+    world.now += 60 * SECOND;
+    assert_eq!(world.crashes("b"), "-c -a delay b 1");
+}
+
+/// XSUP-03
+#[test]
+fn chance_shortens_a_delay() {
+    let backoff = Backoff::constant(8 * SECOND).jitter(0.5);
+    let mut world = with_b(OneForOne, 3, parse("b:p").backoff(backoff));
+    let pid = world.pid_of("b").expect("it runs");
+    let at = Moment {
+        now: world.now,
+        random: 1 << 63,
+    };
+    let event = Event::Exited {
+        pid,
+        reason: Killed,
+        at,
+    };
+    assert_eq!(world.run(event), "delay b 6");
+}
+
+/// XSUP-06: whoever falls decides; one that waits goes along.
+#[test]
+fn group_restart_takes_along_one_that_waits() {
+    let mut world = with_b(RestForOne, 9, patient("b:p"));
+    assert_eq!(world.crashes("b"), "-c delay b 1");
+    assert_eq!(world.crashes("a"), "+a +b +c");
+    assert_eq!(world.policy.children().next_due(), None);
+    // One that was started beside it does not shorten its wait.
+    assert_eq!(world.crashes("b"), "-c delay b 2");
+    world.restart("c");
+    assert_eq!(world.crashes("c"), "+c");
+    assert_eq!(world.states(), "a b@ c");
+    assert_eq!(world.wait(), "-c +b +c");
+}
+
+/// XSUP-07
+#[test]
+fn wait_can_be_called_off_or_cut_short() {
+    let mut world = with_b(OneForAll, 1, patient("b:p"));
+    assert_eq!(world.crashes("b"), "-c -a delay b 1");
+    world.terminate("b");
+    assert_eq!(world.states(), "a. b. c.");
+    assert_eq!(world.policy.children().next_due(), None);
+
+    let mut world = with_b(OneForAll, 1, patient("b:p"));
+    assert_eq!(world.crashes("b"), "-c -a delay b 1");
+    assert_eq!(world.restart_now("b"), "+a +b +c");
+    // It did not count, and the delays begin anew.
+    assert_eq!(world.crashes("b"), "-c -a delay b 1");
+    assert_eq!(world.run(Event::End), "");
+    assert_eq!(world.states(), "a. b. c.");
+}
+
+/// XSUP-08: an attempt counts when it is made; nobody waits for one that is
+/// bound to be refused.
+#[test]
+fn delayed_restart_counts_when_it_is_made() {
+    let mut world = with_b(OneForOne, 1, patient("b:p"));
+    assert_eq!(world.crashes("b"), "delay b 1");
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.wait(), "giveup b");
+
+    let mut world = with_b(OneForOne, 0, patient("b:p"));
+    assert_eq!(world.crashes("b"), "giveup b");
+    assert_eq!(world.states(), "a b. c");
+
+    // By the time it is made, those before it count no more.
+    let slow = parse("b:p").backoff(Backoff::constant(6 * SECOND));
+    let mut world = with_b(OneForOne, 1, slow);
+    for _ in 0..10 {
+        assert_eq!(world.crashes("b"), "delay b 6");
+        assert_eq!(world.wait(), "+b");
+    }
+}
+
+/// XSUP-10, XSUP-11
+#[test]
+fn child_with_a_budget_of_its_own_spends_no_other() {
+    let mut world = with_b(OneForOne, 1, frugal("b:p", 2, WhenSpent::GiveUp));
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.crashes("b"), "giveup b");
+
+    let mut world = with_b(OneForOne, 1, frugal("b:p", 2, WhenSpent::GiveUp));
+    assert_eq!(world.crashes("a"), "+a");
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.crashes("c"), "giveup c");
+}
+
+/// XSUP-12
+#[test]
+fn group_restart_is_charged_to_the_child_that_fell() {
+    let mut world = with_b(OneForAll, 1, frugal("b:p", 1, WhenSpent::GiveUp));
+    assert_eq!(world.crashes("a"), "-c -b +a +b +c");
+    assert_eq!(world.crashes("b"), "-c -a +a +b +c");
+    assert_eq!(world.crashes("b"), "giveup b");
+}
+
+/// XSUP-13, XSUP-14
+#[test]
+fn child_that_spent_its_budget_is_parked_with_its_group() {
+    for (strategy, down, states, up) in [
+        (OneForOne, "park b", "a b# c", "+b"),
+        (OneForAll, "-c -a park b", "a. b# c.", "+a +b +c"),
+        (RestForOne, "-c park b", "a b# c.", "+b +c"),
+    ] {
+        let mut world = with_b(strategy, 0, frugal("b:p", 1, WhenSpent::Park));
+        assert_ne!(world.crashes("b"), down);
+        assert_eq!(world.crashes("b"), down);
+        assert_eq!(world.states(), states);
+        assert_eq!(world.policy.children().next_due(), None);
+        // XSUP-15: with a fresh budget.
+        assert_eq!(world.restart_now("b"), up);
+        assert_ne!(world.crashes("b"), down);
+        assert_eq!(world.crashes("b"), down);
+        world.terminate("b");
+        assert!(world.states().contains("b."));
+    }
+}
+
+/// XSUP-13: also one that cannot be started, and one that would have to wait.
+#[test]
+fn child_that_does_not_start_is_parked_when_its_budget_is_spent() {
+    let mut world = with_b(OneForAll, 0, frugal("b:p", 2, WhenSpent::Park));
+    world.luck("b", &[Fails; 2]);
+    assert_eq!(world.crashes("b"), "-c -a +a !b retry");
+    assert_eq!(world.retry(), "-a +a !b retry");
+    assert_eq!(world.retry(), "-a park b");
+    assert_eq!(world.states(), "a. b# c.");
+
+    let patient = frugal("b:p", 0, WhenSpent::Park).backoff(Backoff::constant(SECOND));
+    let mut world = with_b(OneForOne, 0, patient);
+    assert_eq!(world.crashes("b"), "park b");
+}
+
+/// XSUP-16
+#[test]
+fn child_parked_for_a_time_is_tried_as_its_budget_allows() {
+    let mut world = with_b(
+        OneForOne,
+        0,
+        frugal("b:p", 2, WhenSpent::ParkFor(4 * SECOND)),
+    );
+    assert_eq!(world.crashes("b"), "+b");
+    world.now += 5 * SECOND;
+    assert_eq!(world.crashes("b"), "+b");
+    assert_eq!(world.crashes("b"), "park b");
+    // At nine seconds both count, at thirteen one does.
+    assert_eq!(world.wait(), "park b");
+    assert_eq!(world.wait(), "+b");
+    assert_eq!(world.crashes("b"), "park b");
+    assert_eq!(world.states(), "a b# c");
+}
+
+/// XSUP-17
+#[test]
+fn group_restart_takes_along_one_that_is_parked() {
+    let mut world = with_b(RestForOne, 9, frugal("b:p", 0, WhenSpent::ParkFor(SECOND)));
+    assert_eq!(world.crashes("b"), "-c park b");
+    assert_eq!(world.crashes("a"), "+a +b +c");
+    assert_eq!(world.crashes("b"), "-c park b");
+}
+
+/// XSUP-18
+#[test]
+fn significant_child_that_waits_or_is_parked_is_still_there() {
+    for special in [patient("b:t*"), frugal("b:t*", 0, WhenSpent::Park)] {
+        let mut world = World::of(OneForOne, 9, [parse("a:t*"), special]);
+        world.policy = world.policy.with_auto_shutdown(AllSignificant);
+        world.run(Event::Begin);
+        world.crashes("b");
+        assert_eq!(world.dies("a", Normal), "");
+        assert_eq!(world.restart_now("b"), "+b");
+        assert_eq!(world.dies("b", Normal), "shutdown");
+    }
+}
+
+/// XSUP-20
+#[test]
+fn policy_knows_whom_it_gave_up_on_and_why() {
+    let mut world = with_b(OneForOne, 1, parse("b:p"));
+    world.luck("b", &[Fails]);
+    assert_eq!(world.crashes("b"), "!b retry");
+    assert_eq!(world.retry(), "giveup b");
+    let (rank, _) = world.policy.children().find(&"b".into()).expect("b");
+    let why = world.policy.gave_up(rank);
+    assert_eq!((why.id.as_str(), why.restarts), ("b", 0));
+    let ExitReason::Failed(failure) = &why.reason else {
+        panic!("{why:?}")
+    };
+    assert!(failure.error().is::<StartError>());
+    assert_eq!(why.intensity, RestartIntensity::new(1, 5 * SECOND));
 }
