@@ -600,6 +600,11 @@ impl<T> Waiter<T> {
         self.wait_by(cx.waker())
     }
 
+    /// The server, while nothing has come of it.
+    pub(crate) fn server(&self) -> Option<Pid> {
+        Some(self.0.as_ref()?.base().server.pid)
+    }
+
     /// Leaves a waker; the answer, if it came meanwhile.
     #[cold]
     fn wait_by(&mut self, waker: &Waker) -> Poll<Result<T, CallError>> {

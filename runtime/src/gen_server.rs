@@ -115,6 +115,48 @@ pub trait GenServer: Sized + Send + 'static {
         ctx: &mut ServerContext<Self>,
     ) -> impl Future<Output = Result<(), ExitReason>> + Send;
 
+    /// Whether a message is not worth handling any more: it is dropped then, and
+    /// the server goes on with the next. A call that nobody waits for is the
+    /// case it is made for; [`Reply::is_closed`] tells (law XGS-01).
+    ///
+    /// It is asked for each message. A panic of it is one of the callback.
+    ///
+    /// # Differences from Erlang
+    ///
+    /// There, the request of a caller that has given up is handled all the same
+    /// (law GS-25), as it is here if this is not written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{ExitReason, GenServer, InitError, Reply, ServerContext};
+    ///
+    /// struct Report(Reply<String>);
+    /// struct Reporter;
+    ///
+    /// impl GenServer for Reporter {
+    ///     type Args = ();
+    ///     type Message = Report;
+    ///
+    ///     async fn init((): (), _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+    ///         Ok(Self)
+    ///     }
+    ///
+    ///     fn is_stale(&self, Report(reply): &Report) -> bool {
+    ///         reply.is_closed()
+    ///     }
+    ///
+    ///     async fn handle(&mut self, msg: Report, _: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+    ///         msg.0.send("a report that took long".to_owned());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    fn is_stale(&self, message: &Self::Message) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Handles what [`continue_with`](ServerContext::continue_with) set, before
     /// any message (law GS-50). As [`handle`](Self::handle), if it is not
     /// written.

@@ -7,6 +7,7 @@ pub(crate) mod body;
 pub(crate) mod cell;
 pub(crate) mod context;
 pub(crate) mod current;
+mod cycle;
 pub(crate) mod exit;
 pub(crate) mod info;
 pub(crate) mod join;

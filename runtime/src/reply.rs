@@ -449,8 +449,31 @@ impl<T: Send + 'static> Waiting<T> {
         if self.limit.poll(node, cx) == Time::Left || planted!(TimeoutUnheeded) {
             return Poll::Pending;
         }
-        let late = self.answer.close();
-        Poll::Ready(late.unwrap_or(Err(CallError::TimedOut)))
+        let server = self.answer.server();
+        if let Some(late) = self.answer.close() {
+            return Poll::Ready(late);
+        }
+        if let Some(server) = server {
+            warn_of_cycle(server);
+        }
+        Poll::Ready(Err(CallError::TimedOut))
+    }
+}
+
+/// Says so if the server of a call that timed out waits for the caller in turn.
+#[cold]
+fn warn_of_cycle(server: Pid) {
+    let is_cycle = |process: &Process| {
+        let mut owner = process.owner();
+        owner.rare.is_there() && owner.rare.owed.callers().contains(&server)
+    };
+    if current::with(is_cycle) == Some(true)
+        && let Some(caller) = current::with(|process| process.header().pid)
+    {
+        tracing::warn!(
+            target: "resurgam::call", %caller, %server,
+            "call timed out: the server waits for a reply of the caller"
+        );
     }
 }
 

@@ -29,6 +29,7 @@ mod signals;
 #[cfg(feature = "sim")]
 mod sim;
 mod spawn;
+mod stale_calls;
 mod supervisor;
 mod supervisor_beyond;
 mod supervisor_bridge;

@@ -5,6 +5,7 @@
 use std::ptr::NonNull;
 
 use super::{Base, Owed, Replier, Share, held};
+use crate::pid::Pid;
 
 /// Debts in a mailbox, the latest on top.
 #[derive(Default)]
@@ -108,6 +109,19 @@ impl Debts {
     pub(crate) fn pop_for<T>(&mut self, reply: &Replier<T>) -> Option<Owed> {
         let is_it = self.first.as_ref()?.0 == held(&reply.0).0;
         is_it.then(|| self.pop()).flatten()
+    }
+
+    /// Who waits for a reply still.
+    pub(crate) fn callers(&mut self) -> Vec<Pid> {
+        let (mut callers, mut all) = (Vec::new(), Incurred::default());
+        while let Some(owed) = self.pop() {
+            if owed.is_open() {
+                callers.push(owed.caller());
+            }
+            all.push(owed);
+        }
+        self.take_over(&mut all);
+        callers
     }
 
     /// Takes those out that somebody has answered.

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::behaviour::{
     Birth, Incoming, acknowledge, before_init, before_terminate, caught, leave_report, meaning,
     panicked,
 };
+use crate::caught::{PanicPayload, drop_caught};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::context::{Context, Event};
@@ -99,6 +101,14 @@ fn live<S: GenServer>(
                     Err(reason) => break reason,
                 },
             };
+            match is_stale(&server, &message) {
+                Ok(false) => {}
+                Ok(true) => {
+                    drop_caught(message);
+                    continue;
+                }
+                Err(payload) => break panicked(payload),
+            }
             match caught(|| server.handle(message, &mut ctx)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => break reason,
@@ -121,6 +131,12 @@ fn live<S: GenServer>(
             |()| reason,
         )
     }
+}
+
+/// Whether the server says that a message is not worth handling.
+#[inline]
+fn is_stale<S: GenServer>(server: &S, message: &S::Message) -> Result<bool, PanicPayload> {
+    catch_unwind(AssertUnwindSafe(|| server.is_stale(message)))
 }
 
 /// Handles what is no message that was sent.

@@ -37,6 +37,8 @@ pub struct ProcessInfo {
     pub monitors: Vec<Pid>,
     /// Which processes watch it, once a monitor.
     pub monitored_by: Vec<Pid>,
+    /// Which processes have called it and wait for the reply.
+    pub awaited_by: Vec<Pid>,
     /// How many messages have come that it has not received.
     pub message_queue_len: usize,
 }
@@ -46,7 +48,12 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
     let header = process.header();
     let name = header.name();
     let queued = process.queue_len();
-    let owner = process.owner();
+    let mut owner = process.owner();
+    let mut awaited_by = Vec::new();
+    if owner.rare.is_there() {
+        awaited_by = owner.rare.owed.callers();
+        awaited_by.retain(|caller| *caller != Pid::OUTSIDE);
+    }
     let watching = |(reference, watcher): (&crate::MonitorRef, &Watcher)| match watcher {
         Watcher::Process { .. } | Watcher::Alias(_) => Some(reference.owner()),
         Watcher::Waiter(_) => None,
@@ -67,6 +74,7 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
             .map(|(_, target)| *target)
             .collect(),
         monitored_by: owner.bonds.watchers.iter().filter_map(watching).collect(),
+        awaited_by,
         message_queue_len: queued + owner.rare.notices.len(),
     }
 }
