@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::pid::Pid;
 use crate::process_ref::ProcessRef;
 use crate::reply::{CallError, Reply};
+use crate::sys;
 use crate::teller::Teller;
 use server::{Owner, Request, Verdict};
 
@@ -458,6 +459,12 @@ fn owned<M: Send + 'static>(
 impl<E: Send + Sync + 'static> From<ServerRef<EventServer<E>>> for EventManager<E> {
     fn from(server: ServerRef<EventServer<E>>) -> Self {
         Self(server)
+    }
+}
+
+impl<E: Send + Sync + 'static> From<&EventManager<E>> for sys::Target {
+    fn from(manager: &EventManager<E>) -> Self {
+        Self::from(&manager.0)
     }
 }
 

@@ -201,6 +201,10 @@ impl<K: Send + Sync, V: Send + Sync> Serve for Shared<K, V> {
         self.tell_gone(&book.forget(pid), pid);
     }
 
+    fn count(&self) -> usize {
+        self.book().map_or(0, |book| book.all().len())
+    }
+
     fn close(&self) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
         let closed = book.take();
@@ -245,6 +249,25 @@ where
     /// Gives the process that runs another value under its key, and returns
     /// the new one and the old one. `None`, and nothing is done, if it is not
     /// under the key (law PREG-12).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Context, ExitReason, Node, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = Node::new()?;
+    /// let process = node.spawn(|_: Context<()>| async {
+    ///     let moods = Registry::<&str, u8>::unique();
+    ///     moods.builder().start_link().await?;
+    ///     moods.register("Ada", 1)?;
+    ///     assert_eq!(moods.update_value("Ada", |mood| mood + 1), Some((2, 1)));
+    ///     Ok::<_, ExitReason>(())
+    /// })?;
+    /// assert!(node.block_on(process.join()).is_normal());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_value<Q>(&self, key: &Q, update: impl FnOnce(&V) -> V) -> Option<(V, V)>
     where
         K: Borrow<Q>,
@@ -257,7 +280,7 @@ where
             return None;
         }
         let new = Quiet::new(Arc::new(update(&holder.value)));
-        let old = book.set_value(key, holder.serial, new.clone())?;
+        let old = book.set_value(key, &holder, new.clone())?;
         Some((V::clone(&new), V::clone(&old)))
     }
 
@@ -432,7 +455,8 @@ where
         gone.len()
     }
 
-    /// The keys of a process, each as often as it is there.
+    /// The keys of a process, each as often as it is there; of one that has
+    /// just ended, until the registry has heard of it.
     pub fn keys(&self, pid: Pid) -> Vec<K>
     where
         K: Clone,
@@ -459,7 +483,7 @@ where
     /// How many entries there are: a process counts as often as it is
     /// registered.
     pub fn count(&self) -> usize {
-        self.shared.book().map_or(0, |book| book.all().len())
+        self.shared.count()
     }
 
     /// What `pick` makes of each entry that it picks (law PREG-16). `count` of
@@ -486,6 +510,28 @@ where
 
     /// Calls a function, here and now, with all that is under a key; not at
     /// all, if that is nothing (law PREG-11).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Context, DuplicateKeys, ExitReason, Node, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = Node::new()?;
+    /// let process = node.spawn(|_: Context<()>| async {
+    ///     let chores = Registry::<&str, u8, DuplicateKeys>::duplicate();
+    ///     chores.builder().start_link().await?;
+    ///     for floor in [1, 2] {
+    ///         chores.register("sweep", floor)?;
+    ///     }
+    ///     chores.dispatch("sweep", |all| assert_eq!(all.len(), 2));
+    ///     assert_eq!(chores.unregister_match("sweep", |floor| *floor == 2), 1);
+    ///     Ok::<_, ExitReason>(())
+    /// })?;
+    /// assert!(node.block_on(process.join()).is_normal());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dispatch<Q>(&self, key: &Q, to_all: impl FnOnce(&[(Pid, &V)]))
     where
         K: Borrow<Q>,

@@ -123,6 +123,26 @@ impl<E: Clone + 'static> PubSub<E> {
 
     /// As [`broadcast`](Self::broadcast), to all but this process, which is
     /// mostly the one that broadcasts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Context, ExitReason, Node, PubSub};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = Node::new()?;
+    /// let process = node.spawn(|ctx: Context<()>| async move {
+    ///     let bus = PubSub::new();
+    ///     bus.builder().start_link().await?;
+    ///     bus.subscribe("weather", ctx.self_ref(), |_: u8| ())?;
+    ///     assert_eq!(bus.broadcast_from(ctx.pid(), "weather", 7), 0);
+    ///     assert_eq!(bus.unsubscribe("weather"), 1);
+    ///     Ok::<_, ExitReason>(())
+    /// })?;
+    /// assert!(node.block_on(process.join()).is_normal());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn broadcast_from(&self, from: Pid, topic: impl AsRef<str>, event: E) -> usize {
         self.send(topic.as_ref(), &event, |subscriber| subscriber != from)
     }

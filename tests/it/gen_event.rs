@@ -704,3 +704,55 @@ fn handler_cannot_call_its_manager() {
         assert_eq!(events.which_handlers().await.unwrap(), [Asks::id().key()]);
     });
 }
+
+/// EVT-04, EVT-10 to EVT-12: whoever is killed or panics, and whenever, no
+/// handler is left of an owner that has ended, and no owner waits to be told.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_falls_no_handler_and_no_owner_is_left_behind() {
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Adds a handler, and waits for its end.
+    async fn owner(mut ctx: Context<HandlerExit>, events: Manager, name: &'static str) {
+        let (id, args) = (Scribe::id_as(name), (name, Log::default()));
+        let adding = events.add_supervised_handler(id, args, ctx.self_ref(), |exit| exit);
+        if adding.await.is_ok() {
+            events.notify(Event::Tell("b", Deed::Panic));
+            ctx.receive().await;
+        }
+    }
+
+    async fn disturber(_: Context<()>, events: Manager) {
+        let _ = events.sync_notify(Event::Word("x")).await;
+        let _ = events.call(Scribe::id_as("a"), Ask::Name).await;
+        let _ = events.delete_handler(Scribe::id_as("a")).await;
+        let (old, new) = (Scribe::id_as("c"), Count::id());
+        let _ = events.swap_handler(old, new, |_| 0).await;
+    }
+
+    let scenario = |sim: &mut resurgam::sim::Sim| {
+        let starter = sim.node().spawn(|_: Context<()>| async {
+            let _ = Manager::builder().name("events").start().await;
+        });
+        sim.run(starter.expect("there is room").join());
+        let events = Manager::named_on(sim.node(), "events");
+        for name in ["a", "b", "c", "d"] {
+            let events = events.clone();
+            let owner = move |ctx| owner(ctx, events, name);
+            sim.node().spawn(owner).expect("there is room");
+        }
+        let disturbed = events.clone();
+        let disturber = move |ctx| disturber(ctx, disturbed);
+        sim.node().spawn(disturber).expect("there is room");
+        sim.run_for(HOUR);
+        let _ = sim.run(async move { events.stop(ExitReason::Normal).await });
+        sim.run_for(HOUR);
+        let left = sim.node().processes();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    };
+    let plan = resurgam::sim::Plan::new().seeds(2);
+    let (kills, panics) = (plan.sweep_kills(scenario), plan.sweep_panics(scenario));
+    assert!(kills.faults > 0 && panics.faults > 0);
+}

@@ -828,3 +828,55 @@ fn metadata_outlives_the_registry() {
         assert!(!registry.delete_meta("floors"));
     });
 }
+
+/// PREG-05, PREG-08, PREG-14: whoever is killed or panics, and whenever, nobody
+/// who has ended is left in a registry or in a lock.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_falls_no_key_and_no_lock_is_left_behind() {
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn worker(registry: Unique, name: &'static str) {
+        for key in ["a", name, "b"] {
+            let held = registry.lock("lock").await;
+            if registry.register(key, 1).is_err() {
+                yield_now().await;
+            }
+            drop(held);
+        }
+        yield_now().await;
+        registry.unregister("a");
+        registry.update_value(name, |n| n + 1);
+        yield_now().await;
+    }
+
+    let scenario = |sim: &mut resurgam::sim::Sim| {
+        let registry = Unique::unique();
+        let start = registry.clone();
+        let starter = sim.node().spawn(move |_: Context<()>| async move {
+            let _ = start.builder().start().await;
+        });
+        sim.run(starter.expect("there is room").join());
+        let workers = ["x", "y", "z"].map(|name| {
+            let registry = registry.clone();
+            let worker = sim
+                .node()
+                .spawn(move |_: Context<()>| worker(registry, name));
+            worker.expect("there is room")
+        });
+        sim.run_for(HOUR);
+        for worker in &workers {
+            assert_eq!(registry.keys(pid_of(worker)), Vec::<&str>::new());
+        }
+        assert_eq!(registry.select(|key, pid, _| Some((*key, pid))), []);
+        sim.run(async move { drop(registry.lock("lock").await) });
+        for worker in workers {
+            sim.run(worker.join());
+        }
+    };
+    let plan = resurgam::sim::Plan::new().seeds(2);
+    let (kills, panics) = (plan.sweep_kills(scenario), plan.sweep_panics(scenario));
+    assert!(kills.faults > 0 && panics.faults > 0);
+}

@@ -9,10 +9,10 @@ use futures::channel::oneshot;
 use futures::poll;
 use resurgam::sys::{self, Condition, Debugging, Error, EventKind};
 use resurgam::{
-    Agent, ChildSpec, Context, DynamicSupervisor, Event, ExitReason, GenServer, GenStatem, Groups,
-    Info, InitError, ManualClock, Message, MessageRef, Node, ProcessRef, Reply, ServerContext,
-    ServerRef, StatemContext, StatemRef, Strategy, Supervisor, TaskSupervisor, ThreadContext,
-    Transition, exit, kill, link, now, self_pid, spawn, trap_exit,
+    Agent, ChildSpec, Context, DynamicSupervisor, Event, EventManager, ExitReason, GenServer,
+    GenStatem, Groups, Info, InitError, ManualClock, Message, MessageRef, Node, ProcessRef,
+    Registry, Reply, ServerContext, ServerRef, StatemContext, StatemRef, Strategy, Supervisor,
+    TaskSupervisor, ThreadContext, Transition, exit, kill, link, now, self_pid, spawn, trap_exit,
 };
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -218,6 +218,8 @@ fn every_behaviour_answers() {
         let machine = switch().await;
         let agent = Agent::start(|| 7).await.unwrap();
         let scope = Groups::builder("scope").start().await.unwrap();
+        let registry = Registry::<u32>::unique().builder().start().await.unwrap();
+        let events = EventManager::<u32>::start().await.unwrap();
         let supervisor = Supervisor::builder(Strategy::RestForOne)
             .child(ChildSpec::task("idle", std::future::pending::<()>))
             .start()
@@ -230,6 +232,8 @@ fn every_behaviour_answers() {
             sys::get_status(&machine).await,
             sys::get_status(&agent).await,
             sys::get_status(&scope).await,
+            sys::get_status(&registry).await,
+            sys::get_status(&events).await,
             sys::get_status(&supervisor).await,
             sys::get_status(&dynamic).await,
             sys::get_status(tasks.supervisor()).await,
@@ -242,6 +246,8 @@ fn every_behaviour_answers() {
             "(\"off\", 1)",
             "not shown",
             "GroupScope { scope: \"scope\", members: 0, watches: 0 }",
+            "RegistryServer { entries: 0 }",
+            "[]",
             "Supervisor { strategy: RestForOne, children: 1, running: 1 }",
             none,
             none,
@@ -254,6 +260,8 @@ fn every_behaviour_answers() {
         }
         supervisor.stop().await.unwrap();
         kill(pid_of(&scope));
+        kill(pid_of(&registry));
+        kill(events.pid().unwrap());
     });
 }
 

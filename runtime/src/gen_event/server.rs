@@ -126,6 +126,14 @@ impl<E: Send + Sync + 'static> GenServer for EventServer<E> {
         Ok(())
     }
 
+    fn format_status(&self) -> impl fmt::Debug {
+        self
+    }
+
+    fn format_message(message: &EventRequest<E>) -> impl fmt::Debug {
+        message
+    }
+
     async fn terminate(&mut self, _: &ExitReason, ctx: &mut ServerContext<Self>) {
         while !self.handlers.is_empty() {
             let ended = self.end(0, HandlerEnd::Stopped).await;
@@ -314,6 +322,10 @@ impl<E> fmt::Debug for EventServer<E> {
 
 impl<E> fmt::Debug for EventRequest<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EventRequest")
+        f.write_str(match self.0 {
+            Request::Notify(_) => "Notify",
+            Request::SyncNotify(..) => "SyncNotify",
+            Request::Act(_) => "Act",
+        })
     }
 }

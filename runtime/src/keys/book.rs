@@ -1,7 +1,9 @@
 //! Who is under which key, for as long as the server of a registry lives.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::hash::Hash;
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,34 +28,42 @@ pub(super) struct Book<K, V> {
     /// Whose link to the server is not only ours.
     parent: Option<Pid>,
     places: Places<K, Holders<V>>,
-    /// The same by process, each oldest first. Invariant: none is empty.
-    entries: DashMap<Pid, Vec<Entry<K, V>>, RandomState>,
+    /// The same by process. Invariant: none is empty.
+    entries: DashMap<Pid, BTreeMap<Serial, Place<K, V>>, RandomState>,
     next_serial: AtomicU64,
 }
 
-/// Who is under a key, oldest first.
-type Holders<V> = Mutex<Vec<Holder<V>>>;
+/// The number of an entry: the older, the lower.
+type Serial = u64;
+
+/// The place of a key.
+type Place<K, V> = Held<K, Holders<V>>;
+
+/// Who is under a key, and with which values.
+type Holders<V> = Mutex<BTreeMap<(Pid, Serial), Quiet<V>>>;
 
 /// A process under a key.
 pub(super) struct Holder<V> {
-    pub(super) serial: u64,
+    pub(super) serial: Serial,
     pub(super) pid: Pid,
     pub(super) value: Quiet<V>,
 }
 
-impl<V> Clone for Holder<V> {
-    fn clone(&self) -> Self {
+impl<V> Holder<V> {
+    fn new(((pid, serial), value): (&(Pid, Serial), &Quiet<V>)) -> Self {
         Self {
-            value: self.value.clone(),
-            ..*self
+            serial: *serial,
+            pid: *pid,
+            value: value.clone(),
         }
     }
 }
 
 /// A key of a process.
 pub(super) struct Entry<K, V> {
-    serial: u64,
-    place: Held<K, Holders<V>>,
+    pid: Pid,
+    serial: Serial,
+    place: Place<K, V>,
 }
 
 impl<K, V> Entry<K, V> {
@@ -63,10 +73,9 @@ impl<K, V> Entry<K, V> {
 
     /// Takes the process from under the key. Of a unique key another may have
     /// done so.
-    fn clear(&self) -> Option<Holder<V>> {
+    fn clear(&self) -> Option<Quiet<V>> {
         let mut holders = self.place.content().lock();
-        let at = holders.iter().position(|h| h.serial == self.serial)?;
-        Some(holders.remove(at))
+        holders.remove(&(self.pid, self.serial))
     }
 }
 
@@ -110,43 +119,46 @@ impl<K, V> Book<K, V> {
     {
         let place = self.places.hold(key);
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        let holder = Holder {
-            serial,
+        let evicted = self.claim(place.content(), (me, serial), value, keys)?;
+        let entry = Entry {
             pid: me,
-            value: value.clone(),
+            serial,
+            place,
         };
-        let evicted = self.claim(place.content(), holder, keys)?;
-        let entry = Entry { serial, place };
-        if self.note(me, entry.clone()) == 1 {
+        if self.note(&entry) == 1 {
             link(self.server);
         }
         drop(evicted);
         Ok(entry)
     }
 
-    /// Who was there and has ended, for the caller to drop.
+    /// The value of whoever was there and has ended, for the caller to drop.
     fn claim(
         &self,
         holders: &Holders<V>,
-        holder: Holder<V>,
+        entry: (Pid, Serial),
+        value: &Quiet<V>,
         keys: Keys,
-    ) -> Result<Vec<Holder<V>>, Pid> {
+    ) -> Result<Option<Quiet<V>>, Pid> {
         let mut holders = holders.lock();
-        let mut evicted = Vec::new();
-        if let Keys::Unique = keys {
-            match holders.first() {
-                Some(present) if self.lives(present.pid) => return Err(present.pid),
-                Some(_) | None => evicted.append(&mut holders),
+        let mut evicted = None;
+        if let Keys::Unique = keys
+            && let Some(present) = holders.first_entry()
+        {
+            let (pid, _) = *present.key();
+            if self.lives(pid) {
+                return Err(pid);
             }
+            evicted = Some(present.remove());
         }
-        holders.push(holder);
+        holders.insert(entry, value.clone());
         Ok(evicted)
     }
 
     /// Notes an entry with its process; how many that has.
-    fn note(&self, pid: Pid, entry: Entry<K, V>) -> usize {
-        let mut entries = self.entries.entry(pid).or_default();
-        entries.push(entry);
+    fn note(&self, entry: &Entry<K, V>) -> usize {
+        let mut entries = self.entries.entry(entry.pid).or_default();
+        entries.insert(entry.serial, entry.place.clone());
         entries.len()
     }
 
@@ -165,28 +177,27 @@ impl<K, V> Book<K, V> {
         let Some(place) = self.places.find(key) else {
             return Vec::new();
         };
-        let mut mine: Vec<_> = place.content().lock().clone();
-        mine.retain(|holder| holder.pid == me && is_meant(&holder.value));
-        let is_going = |entry: &mut Entry<K, V>| {
-            entry.place.is(&place) && mine.iter().any(|h| h.serial == entry.serial)
-        };
-        let going = self.take_entries(me, is_going);
+        let mut mine = holders_of(&place, (me, Serial::MIN)..=(me, Serial::MAX));
+        mine.retain(|holder| is_meant(&holder.value));
+        let serials = mine.iter().map(|holder| holder.serial);
+        let going = self.take_entries(me, serials);
         going.iter().for_each(|entry| drop(entry.clear()));
         going
     }
 
-    /// Takes such entries out of those of the process that runs. With the last
-    /// one its link to the server goes.
-    fn take_entries(
-        &self,
-        me: Pid,
-        is_going: impl FnMut(&mut Entry<K, V>) -> bool,
-    ) -> Vec<Entry<K, V>> {
+    /// Takes entries out of those of the process that runs. With the last one
+    /// its link to the server goes.
+    fn take_entries(&self, me: Pid, serials: impl Iterator<Item = Serial>) -> Vec<Entry<K, V>> {
         let DashEntry::Occupied(mut entries) = self.entries.entry(me) else {
             return Vec::new();
         };
-        let going: Vec<_> = entries.get_mut().extract_if(.., is_going).collect();
-        if !entries.get().is_empty() {
+        let mine = entries.get_mut();
+        let take = |serial| {
+            let place = mine.remove(&serial)?;
+            Some(Entry::of(me, (serial, place)))
+        };
+        let going = serials.filter_map(take).collect();
+        if !mine.is_empty() {
             return going;
         }
         entries.remove();
@@ -202,8 +213,11 @@ impl<K, V> Book<K, V> {
         if self.lives(pid) {
             return Vec::new();
         }
-        let left = self.entries.remove(&pid).map(|(_, entries)| entries);
-        let left = left.unwrap_or_default();
+        let Some((_, entries)) = self.entries.remove(&pid) else {
+            return Vec::new();
+        };
+        let entries = entries.into_iter();
+        let left: Vec<_> = entries.map(|entry| Entry::of(pid, entry)).collect();
         left.iter().for_each(|entry| drop(entry.clear()));
         left
     }
@@ -217,55 +231,66 @@ impl<K, V> Book<K, V> {
         let Some(place) = self.places.find(key) else {
             return Vec::new();
         };
-        let mut holders: Vec<_> = place.content().lock().clone();
+        let mut holders = holders_of(&place, ..);
         holders.retain(|holder| self.lives(holder.pid));
         holders
     }
 
     /// Gives an entry another value; the one it had.
-    pub(super) fn set_value<Q>(&self, key: &Q, serial: u64, mut value: Quiet<V>) -> Option<Quiet<V>>
+    pub(super) fn set_value<Q>(
+        &self,
+        key: &Q,
+        of: &Holder<V>,
+        mut value: Quiet<V>,
+    ) -> Option<Quiet<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let place = self.places.find(key)?;
         let mut holders = place.content().lock();
-        let holder = holders.iter_mut().find(|h| h.serial == serial)?;
-        std::mem::swap(&mut holder.value, &mut value);
+        let before = holders.get_mut(&(of.pid, of.serial))?;
+        std::mem::swap(before, &mut value);
         drop(holders);
         Some(value)
     }
 
     /// The keys of a process, oldest first.
     pub(super) fn entries_of(&self, pid: Pid) -> Vec<Entry<K, V>> {
-        let entries = self.entries.get(&pid);
-        entries.map_or_else(Vec::new, |entries| entries.clone())
+        let Some(entries) = self.entries.get(&pid) else {
+            return Vec::new();
+        };
+        let each = entries.iter();
+        each.map(|(&serial, place)| Entry::of(pid, (serial, place.clone())))
+            .collect()
     }
 
     /// All that live, with their keys, oldest first.
     pub(super) fn all(&self) -> Vec<(Entry<K, V>, Holder<V>)> {
         let mut all = Vec::new();
         for place in self.places.all() {
-            let holders = place.content().lock().clone();
-            let living = holders.into_iter().filter(|h| self.lives(h.pid));
-            all.extend(living.map(|holder| (Entry::of(&place, holder.serial), holder)));
+            let holders = holders_of(&place, ..).into_iter();
+            let living = holders.filter(|holder| self.lives(holder.pid));
+            all.extend(living.map(|holder| {
+                let entry = Entry::of(holder.pid, (holder.serial, place.clone()));
+                (entry, holder)
+            }));
         }
         all.sort_by_key(|(_, holder)| holder.serial);
         all
     }
 }
 
-impl<K, V> Entry<K, V> {
-    fn of(place: &Held<K, Holders<V>>, serial: u64) -> Self {
-        Self {
-            serial,
-            place: place.clone(),
-        }
-    }
+/// Who is under a key, dead or alive, oldest first.
+fn holders_of<K, V>(place: &Place<K, V>, which: impl RangeBounds<(Pid, Serial)>) -> Vec<Holder<V>> {
+    let holders = place.content();
+    let mut holders: Vec<_> = holders.lock().range(which).map(Holder::new).collect();
+    holders.sort_unstable_by_key(|holder| holder.serial);
+    holders
 }
 
-impl<K, V> Clone for Entry<K, V> {
-    fn clone(&self) -> Self {
-        Self::of(&self.place, self.serial)
+impl<K, V> Entry<K, V> {
+    fn of(pid: Pid, (serial, place): (Serial, Place<K, V>)) -> Self {
+        Self { pid, serial, place }
     }
 }

@@ -129,11 +129,6 @@ impl<K, T> Held<K, T> {
     pub(super) fn content(&self) -> &T {
         &self.place.content
     }
-
-    /// Whether both hold the same place.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.place.ptr_eq(&other.place)
-    }
 }
 
 impl<K, T> Clone for Held<K, T> {

@@ -26,6 +26,9 @@ pub(super) trait Serve: Send + Sync {
     /// A process has ended, or was said to.
     fn forget(&self, pid: Pid);
 
+    /// How many entries there are.
+    fn count(&self) -> usize;
+
     /// The registry runs no more.
     fn close(&self);
 }
@@ -74,6 +77,14 @@ impl GenServer for RegistryServer {
             self.open.0.forget(exit.from);
         }
         Ok(())
+    }
+
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| {
+            f.debug_struct("RegistryServer")
+                .field("entries", &self.open.0.count())
+                .finish()
+        })
     }
 }
 
