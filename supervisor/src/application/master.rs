@@ -84,29 +84,23 @@ impl Master {
     async fn run(mut self) -> Outcome {
         if let Err(not_up) = self.start().await {
             self.take_down().await;
+            kill_strays();
             return not_up.outcome();
         }
         self.controller.cast(Request::Up {
             master: self_pid(),
             top: self.tree.top(),
         });
-        match self.serve().await {
-            End::Top(reason) => {
-                self.take_down().await;
-                Outcome::Ended(reason)
-            }
-            End::Ordered => {
+        let outcome = match self.serve().await {
+            End::Top(reason) => Outcome::Ended(reason),
+            End::Ordered | End::Orphaned => {
                 self.prepare().await;
-                self.take_down().await;
                 Outcome::Stopped
             }
-            End::Orphaned => {
-                self.prepare().await;
-                self.take_down().await;
-                kill_strays();
-                Outcome::Stopped
-            }
-        }
+        };
+        self.take_down().await;
+        kill_strays();
+        outcome
     }
 
     /// Starts the tree, then goes through the phases.
@@ -266,7 +260,7 @@ async fn stop_infinitely(pid: Pid) {
     stop_child(pid, Shutdown::Infinity, &mut Alarm::default()).await;
 }
 
-/// For when there is no controller that does it.
+/// The controller does it too, and waits for them; but it may be gone.
 fn kill_strays() {
     let myself = self_pid();
     let members = Node::current().group_members(myself);
