@@ -374,6 +374,23 @@ fn an_application_that_is_told_to_stop_leaves_the_node_alone() {
     });
 }
 
+/// APP-08: whatever the end; after a phase that failed too, if the tree was up.
+#[test]
+fn what_is_done_about_the_end_is_done_however_it_ends() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let brief = app(&log, "brief").start(|_| async { spawn_link(obey) });
+        let half = app(&log, "half").start_phase("no", |_| async { Err(ExitReason::Shutdown) });
+        let apps = start([brief, half]).await;
+        apps.start("brief").await.unwrap();
+        end(&apps, "brief", ExitReason::custom("crash")).await;
+        assert_eq!(log.heard(), "prep brief -brief");
+        apps.start("half").await.unwrap_err();
+        assert_eq!(log.heard(), "+half ~half -half");
+        apps.stop_all().await;
+    });
+}
+
 /// A process that nothing ends but a kill.
 async fn deaf(mut ctx: Context<()>) {
     loop {

@@ -93,11 +93,9 @@ impl Master {
         });
         let outcome = match self.serve().await {
             End::Top(reason) => Outcome::Ended(reason),
-            End::Ordered | End::Orphaned => {
-                self.prepare().await;
-                Outcome::Stopped
-            }
+            End::Ordered | End::Orphaned => Outcome::Stopped,
         };
+        self.call("prep_stop", &self.application.prep_stop).await;
         self.take_down().await;
         kill_strays();
         outcome
@@ -208,11 +206,6 @@ impl Master {
             Tree::Up(_) | Tree::Down => {}
         }
         None
-    }
-
-    /// What is done before the tree is stopped.
-    async fn prepare(&self) {
-        self.call("prep_stop", &self.application.prep_stop).await;
     }
 
     /// Stops the tree, for as long as that takes, then does what is done after
