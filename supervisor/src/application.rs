@@ -204,8 +204,8 @@ impl Application {
         self
     }
 
-    /// Sets what is done before its processes are stopped, when it is told to
-    /// stop.
+    /// Sets what is done before its processes are stopped; if its top supervisor
+    /// has ended by itself, before what is left of them is.
     pub fn prep_stop<F, Fut>(mut self, prep_stop: F) -> Self
     where
         F: Fn(ApplicationContext) -> Fut + Send + Sync + 'static,
@@ -215,7 +215,8 @@ impl Application {
         self
     }
 
-    /// Sets what is done after its processes have ended, whatever the reason.
+    /// Sets what is done after its processes have ended, whatever the reason,
+    /// if its top supervisor had started.
     pub fn stop<F, Fut>(mut self, stop: F) -> Self
     where
         F: Fn(ApplicationContext) -> Fut + Send + Sync + 'static,

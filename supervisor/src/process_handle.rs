@@ -1,6 +1,6 @@
 //! What stands for a process: [`ProcessHandle`].
 
-use resurgam_runtime::{Pid, ProcessRef};
+use resurgam_runtime::{Agent, EventManager, Pid, ProcessRef};
 
 use crate::child_spec::ChildType;
 use crate::handle::{DynamicSupervisorRef, SupervisorRef};
@@ -14,7 +14,7 @@ use crate::task_supervisor::TaskSupervisor;
 /// # Examples
 ///
 /// ```
-/// use resurgam_runtime::{Pid, ProcessRef};
+/// use resurgam_runtime::{Agent, EventManager, Pid, ProcessRef};
 /// use resurgam_supervisor::ProcessHandle;
 ///
 /// #[derive(Clone)]
@@ -36,6 +36,18 @@ pub trait ProcessHandle: Clone + Send + Sync + 'static {
 }
 
 impl<M: Send + 'static> ProcessHandle for ProcessRef<M> {
+    fn pid(&self) -> Option<Pid> {
+        self.pid()
+    }
+}
+
+impl<S: Send + 'static> ProcessHandle for Agent<S> {
+    fn pid(&self) -> Option<Pid> {
+        self.pid()
+    }
+}
+
+impl<E: Send + Sync + 'static> ProcessHandle for EventManager<E> {
     fn pid(&self) -> Option<Pid> {
         self.pid()
     }

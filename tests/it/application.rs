@@ -374,6 +374,23 @@ fn an_application_that_is_told_to_stop_leaves_the_node_alone() {
     });
 }
 
+/// APP-08: whatever the end; after a phase that failed too, if the tree was up.
+#[test]
+fn what_is_done_about_the_end_is_done_however_it_ends() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let brief = app(&log, "brief").start(|_| async { spawn_link(obey) });
+        let half = app(&log, "half").start_phase("no", |_| async { Err(ExitReason::Shutdown) });
+        let apps = start([brief, half]).await;
+        apps.start("brief").await.unwrap();
+        end(&apps, "brief", ExitReason::custom("crash")).await;
+        assert_eq!(log.heard(), "prep brief -brief");
+        apps.start("half").await.unwrap_err();
+        assert_eq!(log.heard(), "+half ~half -half");
+        apps.stop_all().await;
+    });
+}
+
 /// A process that nothing ends but a kill.
 async fn deaf(mut ctx: Context<()>) {
     loop {
@@ -990,4 +1007,43 @@ fn a_callback_that_panics_does_not_hold_up_the_stop() {
         assert_eq!(log.heard(), "+a ~a -a");
         apps.stop_all().await;
     });
+}
+
+/// Whatever is killed or panics, and wherever: whoever asks is answered, and
+/// nothing is left in the end.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_falls_nothing_is_left_of_an_application() {
+    let scenario = |sim: &mut resurgam::sim::Sim| {
+        let left = sim.run(async {
+            let node = Node::current();
+            let test = node.spawn(deaf_to_pids).unwrap();
+            let before = node.processes();
+            let log = Log::default();
+            let apps = Applications::start_on(&node).await.unwrap();
+            for application in [app(&log, "a"), messy(&test).needs("a")] {
+                let _ = apps.load(application).await;
+            }
+            let _ = apps.ensure_all_started(["messy"]).await;
+            let _ = apps.change_config(Config::new().set("a", "x", 1)).await;
+            let _ = apps.stop("messy").await;
+            apps.stop_all().await;
+            move || {
+                let mut left = node.processes();
+                left.retain(|pid| !before.contains(pid));
+                left
+            }
+        });
+        sim.run_until_idle();
+        assert_eq!(left(), [], "they are left");
+    };
+    resurgam::sim::Plan::new().seeds(1).sweep_kills(scenario);
+    resurgam::sim::Plan::new().seeds(1).sweep_panics(scenario);
+}
+
+#[cfg(feature = "sim")]
+async fn deaf_to_pids(mut ctx: Context<Pid>) {
+    loop {
+        ctx.receive().await;
+    }
 }

@@ -10,12 +10,12 @@ use futures::{FutureExt, join};
 use resurgam::{
     CallError, ChildSpec, ChildStatus, Context, DynamicSupervisor, DynamicSupervisorRef,
     ExitReason, FindPartitionError, GenServer, InitError, Message, Node, PartitionSupervisor,
-    PartitionSupervisorBuilder, Partitions, Pid, ProcessRef, Reply, ResizeError, ServerContext,
-    ServerRef, StartError, StartSupervisorError, Strategy, Supervisor, SupervisorRef, join, kill,
-    trap_exit,
+    PartitionSupervisorBuilder, Partitions, Pid, ProcessHandle, ProcessRef, Reply, ResizeError,
+    ServerContext, ServerRef, StartError, StartSupervisorError, Strategy, Supervisor,
+    SupervisorRef, join, kill, spawn, spawn_link, trap_exit,
 };
 
-use crate::support::{pid_of, run};
+use crate::support::{idle, pid_of, run};
 
 enum Event {
     /// A shard has started.
@@ -357,6 +357,42 @@ fn nobody_is_shown_the_way_to_a_partition_that_is_being_stopped() {
     });
 }
 
+/// A handle of a user's own.
+#[derive(Clone)]
+struct Held(
+    ProcessRef<()>,
+    #[expect(dead_code, reason = "it is counted")] Arc<()>,
+);
+
+impl ProcessHandle for Held {
+    fn pid(&self) -> Option<Pid> {
+        self.0.pid()
+    }
+}
+
+/// PART-06: a handle is kept as long as its partition is to be found.
+#[test]
+fn handles_of_stopped_partitions_are_let_go() {
+    run(|_: Context<Event>| async move {
+        let held = Arc::new(());
+        let token = Arc::clone(&held);
+        let builder = PartitionSupervisor::builder(move |_| {
+            let token = Arc::clone(&token);
+            async move { spawn_link(idle).map(|process| Held(process, token)) }
+        });
+        let partitions = builder.partitions(3).start().await.unwrap();
+        // The start function holds one too.
+        assert_eq!(Arc::strong_count(&held), 2 + 3);
+        partitions.resize(1).await.unwrap();
+        assert_eq!(Arc::strong_count(&held), 2 + 1);
+        partitions.resize(2).await.unwrap();
+        assert_eq!(Arc::strong_count(&held), 2 + 2);
+        partitions.stop().await.unwrap();
+        drop(partitions);
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
 /// PART-06
 #[test]
 fn resizes_are_done_one_after_the_other() {
@@ -601,4 +637,51 @@ fn a_transient_partition_that_ended_well_stays_down() {
         let number = shards.nth(0).unwrap().call(Request::Number).await;
         assert!(matches!(number, Err(CallError::Down(_))));
     });
+}
+
+/// Whatever is killed or panics, and wherever: whoever resizes is answered, and
+/// in the end each route leads to a process that lives.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_falls_no_route_leads_to_the_dead() {
+    let scenario = |sim: &mut resurgam::sim::Sim| {
+        let (top, shards) = sim.run(async {
+            let test = spawn(deaf).unwrap();
+            let builder = PartitionSupervisor::builder(move |number| {
+                let (test, shards) = (test.clone(), None);
+                let birth = Birth {
+                    number,
+                    test,
+                    shards,
+                };
+                Shard::start_link(birth)
+            });
+            let builder = builder.partitions(3);
+            let shards = builder.handle();
+            let top = Supervisor::builder(Strategy::OneForOne)
+                .child(ChildSpec::partition_supervisor("shards", builder))
+                .start()
+                .await;
+            let _ = shards.resize(1).await;
+            let _ = shards.resize(2).await;
+            (top.ok().and_then(|top| top.pid()), shards)
+        });
+        sim.run_until_idle();
+        let node = sim.node().clone();
+        let lives = |pid| resurgam::sim::is_alive(&node, pid);
+        assert_eq!(shards.pid().is_some_and(lives), top.is_some_and(lives));
+        for shard in shards.all() {
+            assert!(shard.pid().is_some_and(lives), "{shard:?} is dead");
+        }
+        assert_eq!(shards.all().len(), shards.len());
+    };
+    resurgam::sim::Plan::new().seeds(2).sweep_kills(scenario);
+    resurgam::sim::Plan::new().seeds(2).sweep_panics(scenario);
+}
+
+#[cfg(feature = "sim")]
+async fn deaf(mut ctx: Context<Event>) {
+    loop {
+        ctx.receive().await;
+    }
 }

@@ -286,13 +286,10 @@ impl Controller {
     }
 
     fn launch(&mut self, name: Name, start_type: StartType, waiter: Waiter<StartResult>) {
-        let life = self
-            .check_needs(&name)
-            .and_then(|()| self.bear(&name, start_type));
-        let (mut life, loaded) = match (life, self.loaded.get_mut(&name)) {
-            (Ok(life), Some(loaded)) => (life, loaded),
-            (Ok(_), None) => return,
-            (Err(error), _) => return self.tell_start(waiter, &name, Err(error)),
+        let life = self.check_needs(&name);
+        let mut life = match life.and_then(|()| self.bear(&name, start_type)) {
+            Ok(life) => life,
+            Err(error) => return self.tell_start(waiter, &name, Err(error)),
         };
         if let Waiter::Job(id) = waiter
             && let Some(job) = self.jobs.get_mut(&id)
@@ -300,9 +297,11 @@ impl Controller {
             job.own.push((name.clone(), life.pid));
         }
         life.starters.push(waiter);
-        loaded.life = Some(life);
-        loaded.ended = None;
-        self.begun.push(name);
+        if let Some(loaded) = self.loaded.get_mut(&name) {
+            loaded.life = Some(life);
+            loaded.ended = None;
+            self.begun.push(name);
+        }
     }
 
     /// Laws APP-01, APP-11.
@@ -487,7 +486,6 @@ impl Controller {
         let Some(life) = loaded.life.take() else {
             return;
         };
-        self.begun.retain(|begun| begun != name);
         let outcome = match life.stage {
             Stage::Clearing(_, outcome) => outcome,
             Stage::Starting | Stage::Running(_) | Stage::Stopping => Outcome::Stopped,
@@ -495,9 +493,9 @@ impl Controller {
         if let Outcome::Ended(reason) = &outcome {
             loaded.ended = Some(reason.clone());
         }
+        self.begun.retain(|begun| begun != name);
         for waiter in life.starters {
-            let error = not_up(name, &outcome);
-            self.tell_start(waiter, name, Err(error));
+            self.tell_start(waiter, name, Err(not_up(name, &outcome)));
         }
         for waiter in life.stoppers {
             tell_stop(&mut self.ripe, waiter, Ok(()));
@@ -507,12 +505,17 @@ impl Controller {
         }
         self.react(name, life.start_type, outcome);
         for (start_type, waiter) in life.successors {
-            match self.phase {
-                Phase::Serving => self.start(name.clone(), start_type, waiter),
-                Phase::Terminating(_) => {
-                    let error = StartApplicationError::Terminating;
-                    self.tell_start(waiter, name, Err(error));
-                }
+            self.succeed(name, start_type, waiter);
+        }
+    }
+
+    /// Who waited for the end of an application to start it.
+    fn succeed(&mut self, name: &Name, start_type: StartType, waiter: Waiter<StartResult>) {
+        match self.phase {
+            Phase::Serving => self.start(name.clone(), start_type, waiter),
+            Phase::Terminating(_) => {
+                let error = StartApplicationError::Terminating;
+                self.tell_start(waiter, name, Err(error));
             }
         }
     }

@@ -109,6 +109,32 @@ pub enum StopApplicationError {
 
 /// An application whose end stopped its node: the term of the reason with which
 /// the application controller ends then.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use resurgam_runtime::{Context, Node, spawn_link};
+/// use resurgam_supervisor::{Application, ApplicationEnded, Applications, StartType};
+///
+/// let node = Node::new()?;
+/// # node.block_on(async {
+/// let apps = Applications::start_on(&node).await?;
+/// let brief = Application::new("brief").start(|_| async {
+///     spawn_link(|mut ctx: Context<()>| async move { drop(ctx.receive().await) })
+/// });
+/// apps.load(brief).await?;
+/// apps.start_as(StartType::Permanent, "brief").await?;
+///
+/// let ended = apps.join();
+/// node.send(apps.get_supervisor("brief").await?.ok_or("not running")?, ())?;
+/// let reason = ended.await;
+/// let to_blame = ApplicationEnded::of(&reason).ok_or("nobody")?;
+/// assert_eq!((to_blame.name.as_str(), to_blame.reason.is_normal()), ("brief", true));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ApplicationEnded {
@@ -177,6 +203,28 @@ pub struct Applications {
 }
 
 /// An application controller to be; made by [`Applications::builder`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use resurgam_runtime::Node;
+/// use resurgam_supervisor::{Applications, Config};
+///
+/// let node = Node::new()?;
+/// # node.block_on(async {
+/// let apps = Applications::builder()
+///     .config(Config::new().set("shop", "port", 9000_u16))
+///     .shutdown_timeout(Duration::from_secs(10))
+///     .start_on(&node)
+///     .await?;
+/// assert_eq!(node.whereis(Applications::NAME), Applications::on(&node).await?.pid());
+/// apps.stop_all().await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder starts nothing until it is told to"]
 pub struct ApplicationsBuilder {
@@ -269,6 +317,11 @@ impl Applications {
         let controller: ProcessRef<Request> = node.named(Self::NAME);
         let (controller, env) = controller.call(Request::Handle).no_timeout().await?;
         Ok(Self::new(node, controller, env))
+    }
+
+    /// The controller's pid.
+    pub fn pid(&self) -> Option<Pid> {
+        self.controller.pid()
     }
 
     /// The settings of all applications.
@@ -503,6 +556,27 @@ impl Applications {
     /// # Cancel safety
     ///
     /// The settings are changed even if the future is dropped while it waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use resurgam_runtime::Node;
+    /// use resurgam_supervisor::{Application, Applications, Config};
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// let apps = Applications::start_on(&node).await?;
+    /// apps.load(Application::new("shop").env("port", 80_u16)).await?;
+    /// let config = Config::new().set("shop", "port", 8080_u16).set("shop", "motto", "buy");
+    /// let changes = apps.change_config(config).await?;
+    /// let (name, change) = &changes[0];
+    /// assert_eq!(name.as_str(), "shop");
+    /// assert_eq!((&change.changed[..], &change.new[..]), (&["port".into()][..], &["motto".into()][..]));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn change_config(
         &self,
         config: Config,

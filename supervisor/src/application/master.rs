@@ -84,29 +84,21 @@ impl Master {
     async fn run(mut self) -> Outcome {
         if let Err(not_up) = self.start().await {
             self.take_down().await;
+            kill_strays();
             return not_up.outcome();
         }
         self.controller.cast(Request::Up {
             master: self_pid(),
             top: self.tree.top(),
         });
-        match self.serve().await {
-            End::Top(reason) => {
-                self.take_down().await;
-                Outcome::Ended(reason)
-            }
-            End::Ordered => {
-                self.prepare().await;
-                self.take_down().await;
-                Outcome::Stopped
-            }
-            End::Orphaned => {
-                self.prepare().await;
-                self.take_down().await;
-                kill_strays();
-                Outcome::Stopped
-            }
-        }
+        let outcome = match self.serve().await {
+            End::Top(reason) => Outcome::Ended(reason),
+            End::Ordered | End::Orphaned => Outcome::Stopped,
+        };
+        self.call("prep_stop", &self.application.prep_stop).await;
+        self.take_down().await;
+        kill_strays();
+        outcome
     }
 
     /// Starts the tree, then goes through the phases.
@@ -216,11 +208,6 @@ impl Master {
         None
     }
 
-    /// What is done before the tree is stopped.
-    async fn prepare(&self) {
-        self.call("prep_stop", &self.application.prep_stop).await;
-    }
-
     /// Stops the tree, for as long as that takes, then does what is done after
     /// it (law APP-08).
     async fn take_down(&mut self) {
@@ -266,7 +253,7 @@ async fn stop_infinitely(pid: Pid) {
     stop_child(pid, Shutdown::Infinity, &mut Alarm::default()).await;
 }
 
-/// For when there is no controller that does it.
+/// The controller does it too, and waits for them; but it may be gone.
 fn kill_strays() {
     let myself = self_pid();
     let members = Node::current().group_members(myself);
