@@ -228,7 +228,8 @@ pub enum Condition {
 /// for stand still (INFO-06); what a state machine's timers tell it waits with
 /// the messages.
 ///
-/// To suspend it twice is no error, and one [`resume`] ends it (SYS-03).
+/// To suspend it twice is no error, and one [`resume`] ends it (SYS-03). It
+/// stays suspended if whoever did it ends.
 ///
 /// # Errors
 ///

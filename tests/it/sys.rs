@@ -1012,3 +1012,42 @@ fn whoever_asks_a_dying_server_is_told() {
         }
     });
 }
+
+/// SYS-01, SYS-02: whoever is killed, wherever: who asks is told in time, and a
+/// server that lives answers and can be resumed.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_is_killed_nobody_hangs() {
+    use resurgam::CallError;
+    use resurgam::sim::{Plan, Sim};
+
+    let scenario = |sim: &mut Sim| {
+        sim.run(async {
+            // It may be killed before it is up.
+            let Ok(server) = Probe::start(Log::default()).await else {
+                return;
+            };
+            let asked = server.clone();
+            let asker = spawn(move |_: Context<()>| async move {
+                drop(sys::suspend(&asked).await);
+                asked.cast(Order::Note("waits"));
+                drop(sys::update_state(&asked, |probe: &mut Probe| probe.handled += 1).await);
+            });
+            asker.unwrap().join().await;
+            let lives = match sys::resume(&server).await {
+                Ok(()) => true,
+                Err(Error::Down(_)) => false,
+                Err(other) => panic!("{other}"),
+            };
+            match server.call(Order::Get).await {
+                Ok(_) => assert!(lives, "an answer of a dead server"),
+                Err(CallError::Down(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+            drop(server.stop(ExitReason::Normal).await);
+        });
+    };
+    let swept = Plan::new().seeds(1).sweep_kills(scenario);
+    assert!(swept.faults > 20, "{swept:?}");
+    Plan::new().seeds(1).sweep_panics(scenario);
+}
