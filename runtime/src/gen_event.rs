@@ -165,6 +165,10 @@ impl<E: Send + Sync + 'static> EventManager<E> {
         Self(node.named(name))
     }
 
+    pub(crate) fn server(&self) -> &ServerRef<EventServer<E>> {
+        &self.0
+    }
+
     /// The manager's pid; `None` for a name that nobody has.
     pub fn pid(&self) -> Option<Pid> {
         self.0.pid()

@@ -51,6 +51,7 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
+use crate::gen_event::EventManager;
 use crate::name::Name;
 use crate::node::{Node, NodeInner};
 use crate::panic_hook;
@@ -148,6 +149,12 @@ impl<M: Send + 'static> From<&ProcessRef<M>> for Target {
 impl<S: Send + 'static> From<&Agent<S>> for Target {
     fn from(agent: &Agent<S>) -> Self {
         agent.server().into()
+    }
+}
+
+impl<E: Send + Sync + 'static> From<&EventManager<E>> for Target {
+    fn from(manager: &EventManager<E>) -> Self {
+        manager.server().into()
     }
 }
 

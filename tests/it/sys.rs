@@ -9,10 +9,10 @@ use futures::channel::oneshot;
 use futures::poll;
 use resurgam::sys::{self, Condition, Debugging, Error, EventKind};
 use resurgam::{
-    Agent, ChildSpec, Context, DynamicSupervisor, Event, ExitReason, GenServer, GenStatem, Groups,
-    Info, InitError, ManualClock, Message, MessageRef, Node, ProcessRef, Reply, ServerContext,
-    ServerRef, StatemContext, StatemRef, Strategy, Supervisor, TaskSupervisor, ThreadContext,
-    Transition, exit, kill, link, now, self_pid, spawn, trap_exit,
+    Agent, ChildSpec, Context, DynamicSupervisor, Event, EventManager, ExitReason, GenServer,
+    GenStatem, Groups, Info, InitError, ManualClock, Message, MessageRef, Node, ProcessRef, Reply,
+    ServerContext, ServerRef, StatemContext, StatemRef, Strategy, Supervisor, TaskSupervisor,
+    ThreadContext, Transition, exit, kill, link, now, self_pid, spawn, trap_exit,
 };
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -225,7 +225,9 @@ fn every_behaviour_answers() {
             .unwrap();
         let dynamic = DynamicSupervisor::builder().start().await.unwrap();
         let tasks = TaskSupervisor::from(DynamicSupervisor::builder().start().await.unwrap());
+        let manager = EventManager::<u8>::start().await.unwrap();
         let status = [
+            sys::get_status(&manager).await,
             sys::get_status(&server).await,
             sys::get_status(&machine).await,
             sys::get_status(&agent).await,
@@ -238,6 +240,7 @@ fn every_behaviour_answers() {
         let none =
             "DynamicSupervisor { max_children: 18446744073709551615, children: 0, running: 0 }";
         let expected = [
+            "EventManager { handlers: [] }",
             "handled 0",
             "(\"off\", 1)",
             "not shown",
@@ -254,6 +257,7 @@ fn every_behaviour_answers() {
         }
         supervisor.stop().await.unwrap();
         kill(pid_of(&scope));
+        kill(manager.pid().unwrap());
     });
 }
 
@@ -356,6 +360,31 @@ fn a_plain_process_refuses_and_reads_on() {
             }
             kill(pid_of(&process));
         }
+    });
+}
+
+/// SYS-12: what came behind the request is read as well.
+#[test]
+fn a_plain_process_that_refuses_does_not_fall_asleep() {
+    run(|mut ctx: Context<u8>| async move {
+        let me = ctx.self_ref();
+        let (release, gate) = oneshot::channel();
+        let plain = spawn(move |mut ctx: Context<u8>| async move {
+            gate.await.unwrap();
+            while let Message::User(n) = ctx.receive().await {
+                me.cast(n);
+            }
+        });
+        let plain = plain.unwrap();
+        plain.cast(1);
+        let mut asked = sys::get_status(&plain);
+        assert!(poll!(&mut asked).is_pending());
+        plain.cast(2);
+        release.send(()).unwrap();
+        assert_eq!(ctx.receive().await, Message::User(1));
+        assert_eq!(ctx.receive().await, Message::User(2));
+        assert!(asked.await.is_err());
+        kill(pid_of(&plain));
     });
 }
 
@@ -610,7 +639,15 @@ fn a_destructor_that_panics_harms_only_itself() {
         drop(asked);
         assert_eq!(agent.get(Option::is_none).await, Ok(true));
         assert_eq!(dropped.load(Ordering::SeqCst), 2);
-        kill(agent.pid().unwrap());
+        // Nor does that of a request that came too late.
+        agent.stop(ExitReason::Normal).await.unwrap();
+        let bomb = Bomb(Arc::clone(&dropped));
+        let late = sys::get_state(&agent, move |_: &Option<Bomb>| drop(bomb));
+        let down = Err(Error::Down(ExitReason::NoProcess));
+        assert_eq!(late.await, down);
+        // Another one arrives after it.
+        assert_eq!(sys::suspend(&agent).await, down.map(drop));
+        assert_eq!(dropped.load(Ordering::SeqCst), 3);
     });
 }
 

@@ -1,6 +1,6 @@
 //! The server of an event manager: it runs the handlers, one after the other.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -124,6 +124,23 @@ impl<E: Send + Sync + 'static> GenServer for EventServer<E> {
         }
         self.tell_all(News::Info(&info)).await;
         Ok(())
+    }
+
+    fn format_status(&self) -> impl fmt::Debug {
+        fmt::from_fn(|f| {
+            let keys: Vec<_> = self.handlers.iter().map(|handler| &handler.key).collect();
+            f.debug_struct("EventManager")
+                .field("handlers", &keys)
+                .finish()
+        })
+    }
+
+    fn format_message(EventRequest(request): &EventRequest<E>) -> impl fmt::Debug {
+        fmt::from_fn(move |f| match request {
+            Request::Notify(_) => write!(f, "Notify({})", type_name::<E>()),
+            Request::SyncNotify(..) => write!(f, "SyncNotify({})", type_name::<E>()),
+            Request::Act(_) => f.write_str("Act"),
+        })
     }
 
     async fn terminate(&mut self, _: &ExitReason, ctx: &mut ServerContext<Self>) {
