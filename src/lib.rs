@@ -10,6 +10,8 @@
 //! * **Registries**: a [`Registry`] finds processes under keys of any type.
 //! * **Events**: an [`EventManager`] and its handlers; [`PubSub`].
 //! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
+//! * **Looking in**: [`sys`] suspends, shows, changes and follows servers while
+//!   they run; [`Node::crash_reports`] tells of those that crashed.
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
 //!   made in or on one of its own; [`Node::stop`] ends it in good order.
 //!

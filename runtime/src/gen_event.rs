@@ -17,7 +17,6 @@ use crate::node::Node;
 use crate::pid::Pid;
 use crate::process_ref::ProcessRef;
 use crate::reply::{CallError, Reply};
-use crate::sys;
 use crate::teller::Teller;
 use server::{Owner, Request, Verdict};
 
@@ -164,6 +163,10 @@ impl<E: Send + Sync + 'static> EventManager<E> {
     /// The manager that has this name on this node, looked up each time.
     pub fn named_on(node: &Node, name: impl Into<Name>) -> Self {
         Self(node.named(name))
+    }
+
+    pub(crate) fn server(&self) -> &ServerRef<EventServer<E>> {
+        &self.0
     }
 
     /// The manager's pid; `None` for a name that nobody has.
@@ -459,12 +462,6 @@ fn owned<M: Send + 'static>(
 impl<E: Send + Sync + 'static> From<ServerRef<EventServer<E>>> for EventManager<E> {
     fn from(server: ServerRef<EventServer<E>>) -> Self {
         Self(server)
-    }
-}
-
-impl<E: Send + Sync + 'static> From<&EventManager<E>> for sys::Target {
-    fn from(manager: &EventManager<E>) -> Self {
-        Self::from(&manager.0)
     }
 }
 

@@ -51,6 +51,7 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::caught::drop_caught;
 use crate::exit_reason::ExitReason;
+use crate::gen_event::EventManager;
 use crate::name::Name;
 use crate::node::{Node, NodeInner};
 use crate::panic_hook;
@@ -151,6 +152,12 @@ impl<S: Send + 'static> From<&Agent<S>> for Target {
     }
 }
 
+impl<E: Send + Sync + 'static> From<&EventManager<E>> for Target {
+    fn from(manager: &EventManager<E>) -> Self {
+        manager.server().into()
+    }
+}
+
 impl From<Pid> for Target {
     fn from(pid: Pid) -> Self {
         Node::on_current(|node| Self::by_pid(node, pid))
@@ -228,7 +235,8 @@ pub enum Condition {
 /// for stand still (INFO-06); what a state machine's timers tell it waits with
 /// the messages.
 ///
-/// To suspend it twice is no error, and one [`resume`] ends it (SYS-03).
+/// To suspend it twice is no error, and one [`resume`] ends it (SYS-03). It
+/// stays suspended if whoever did it ends.
 ///
 /// # Errors
 ///

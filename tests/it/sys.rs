@@ -219,7 +219,6 @@ fn every_behaviour_answers() {
         let agent = Agent::start(|| 7).await.unwrap();
         let scope = Groups::builder("scope").start().await.unwrap();
         let registry = Registry::<u32>::unique().builder().start().await.unwrap();
-        let events = EventManager::<u32>::start().await.unwrap();
         let supervisor = Supervisor::builder(Strategy::RestForOne)
             .child(ChildSpec::task("idle", std::future::pending::<()>))
             .start()
@@ -227,13 +226,14 @@ fn every_behaviour_answers() {
             .unwrap();
         let dynamic = DynamicSupervisor::builder().start().await.unwrap();
         let tasks = TaskSupervisor::from(DynamicSupervisor::builder().start().await.unwrap());
+        let manager = EventManager::<u8>::start().await.unwrap();
         let status = [
+            sys::get_status(&manager).await,
             sys::get_status(&server).await,
             sys::get_status(&machine).await,
             sys::get_status(&agent).await,
             sys::get_status(&scope).await,
             sys::get_status(&registry).await,
-            sys::get_status(&events).await,
             sys::get_status(&supervisor).await,
             sys::get_status(&dynamic).await,
             sys::get_status(tasks.supervisor()).await,
@@ -242,12 +242,12 @@ fn every_behaviour_answers() {
         let none =
             "DynamicSupervisor { max_children: 18446744073709551615, children: 0, running: 0 }";
         let expected = [
+            "EventManager { handlers: [] }",
             "handled 0",
             "(\"off\", 1)",
             "not shown",
             "GroupScope { scope: \"scope\", members: 0, watches: 0 }",
             "RegistryServer { entries: 0 }",
-            "[]",
             "Supervisor { strategy: RestForOne, children: 1, running: 1 }",
             none,
             none,
@@ -261,7 +261,7 @@ fn every_behaviour_answers() {
         supervisor.stop().await.unwrap();
         kill(pid_of(&scope));
         kill(pid_of(&registry));
-        kill(events.pid().unwrap());
+        kill(manager.pid().unwrap());
     });
 }
 
@@ -364,6 +364,31 @@ fn a_plain_process_refuses_and_reads_on() {
             }
             kill(pid_of(&process));
         }
+    });
+}
+
+/// SYS-12: what came behind the request is read as well.
+#[test]
+fn a_plain_process_that_refuses_does_not_fall_asleep() {
+    run(|mut ctx: Context<u8>| async move {
+        let me = ctx.self_ref();
+        let (release, gate) = oneshot::channel();
+        let plain = spawn(move |mut ctx: Context<u8>| async move {
+            gate.await.unwrap();
+            while let Message::User(n) = ctx.receive().await {
+                me.cast(n);
+            }
+        });
+        let plain = plain.unwrap();
+        plain.cast(1);
+        let mut asked = sys::get_status(&plain);
+        assert!(poll!(&mut asked).is_pending());
+        plain.cast(2);
+        release.send(()).unwrap();
+        assert_eq!(ctx.receive().await, Message::User(1));
+        assert_eq!(ctx.receive().await, Message::User(2));
+        assert!(asked.await.is_err());
+        kill(pid_of(&plain));
     });
 }
 
@@ -618,7 +643,15 @@ fn a_destructor_that_panics_harms_only_itself() {
         drop(asked);
         assert_eq!(agent.get(Option::is_none).await, Ok(true));
         assert_eq!(dropped.load(Ordering::SeqCst), 2);
-        kill(agent.pid().unwrap());
+        // Nor does that of a request that came too late.
+        agent.stop(ExitReason::Normal).await.unwrap();
+        let bomb = Bomb(Arc::clone(&dropped));
+        let late = sys::get_state(&agent, move |_: &Option<Bomb>| drop(bomb));
+        let down = Err(Error::Down(ExitReason::NoProcess));
+        assert_eq!(late.await, down);
+        // Another one arrives after it.
+        assert_eq!(sys::suspend(&agent).await, down.map(drop));
+        assert_eq!(dropped.load(Ordering::SeqCst), 3);
     });
 }
 
@@ -1019,4 +1052,43 @@ fn whoever_asks_a_dying_server_is_told() {
             assert!(expected.contains(&told), "{told}");
         }
     });
+}
+
+/// SYS-01, SYS-02: whoever is killed, wherever: who asks is told in time, and a
+/// server that lives answers and can be resumed.
+#[cfg(feature = "sim")]
+#[test]
+fn whoever_is_killed_nobody_hangs() {
+    use resurgam::CallError;
+    use resurgam::sim::{Plan, Sim};
+
+    let scenario = |sim: &mut Sim| {
+        sim.run(async {
+            // It may be killed before it is up.
+            let Ok(server) = Probe::start(Log::default()).await else {
+                return;
+            };
+            let asked = server.clone();
+            let asker = spawn(move |_: Context<()>| async move {
+                drop(sys::suspend(&asked).await);
+                asked.cast(Order::Note("waits"));
+                drop(sys::update_state(&asked, |probe: &mut Probe| probe.handled += 1).await);
+            });
+            asker.unwrap().join().await;
+            let lives = match sys::resume(&server).await {
+                Ok(()) => true,
+                Err(Error::Down(_)) => false,
+                Err(other) => panic!("{other}"),
+            };
+            match server.call(Order::Get).await {
+                Ok(_) => assert!(lives, "an answer of a dead server"),
+                Err(CallError::Down(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+            drop(server.stop(ExitReason::Normal).await);
+        });
+    };
+    let swept = Plan::new().seeds(1).sweep_kills(scenario);
+    assert!(swept.faults > 20, "{swept:?}");
+    Plan::new().seeds(1).sweep_panics(scenario);
 }

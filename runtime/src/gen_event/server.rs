@@ -1,6 +1,6 @@
 //! The server of an event manager: it runs the handlers, one after the other.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -127,11 +127,20 @@ impl<E: Send + Sync + 'static> GenServer for EventServer<E> {
     }
 
     fn format_status(&self) -> impl fmt::Debug {
-        self
+        fmt::from_fn(|f| {
+            let keys: Vec<_> = self.handlers.iter().map(|handler| &handler.key).collect();
+            f.debug_struct("EventManager")
+                .field("handlers", &keys)
+                .finish()
+        })
     }
 
-    fn format_message(message: &EventRequest<E>) -> impl fmt::Debug {
-        message
+    fn format_message(EventRequest(request): &EventRequest<E>) -> impl fmt::Debug {
+        fmt::from_fn(move |f| match request {
+            Request::Notify(_) => write!(f, "Notify({})", type_name::<E>()),
+            Request::SyncNotify(..) => write!(f, "SyncNotify({})", type_name::<E>()),
+            Request::Act(_) => f.write_str("Act"),
+        })
     }
 
     async fn terminate(&mut self, _: &ExitReason, ctx: &mut ServerContext<Self>) {

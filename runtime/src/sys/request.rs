@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::desk::Desk;
-use crate::caught::{discard_payload, drop_caught};
+use crate::caught::discard_payload;
 use crate::pid::Pid;
 
 /// A behaviour between two events.
@@ -45,43 +45,35 @@ pub(crate) struct Parts<'a> {
 }
 
 /// What is done in a behaviour's process, with the behaviour; with nothing in
-/// a process that is none. It is the user's in part, so a panic of it or of
-/// its destructor goes no further.
-pub(crate) struct Request(Box<Mutex<Option<Act>>>);
+/// a process that is none. It is the user's in part, so a panic of it goes no
+/// further.
+pub(crate) struct Request(
+    /// The lock is never taken: it lets what is sent be shared, as signals are.
+    Box<Mutex<Act>>,
+);
 
 type Act = Box<dyn FnOnce(Option<&mut dyn Subject>) + Send>;
 
 impl Request {
     pub(crate) fn new(act: impl FnOnce(Option<&mut dyn Subject>) + Send + 'static) -> Self {
-        Self(Box::new(Mutex::new(Some(Box::new(act)))))
+        Self(Box::new(Mutex::new(Box::new(act))))
     }
 
     /// Does it to a behaviour.
-    pub(crate) fn serve(mut self, subject: &mut dyn Subject) {
+    pub(crate) fn serve(self, subject: &mut dyn Subject) {
         self.act(Some(subject));
     }
 
     /// Says that there is no behaviour here.
-    pub(crate) fn refuse(mut self) {
+    pub(crate) fn refuse(self) {
         self.act(None);
     }
 
-    fn act(&mut self, subject: Option<&mut dyn Subject>) {
-        let Some(act) = self.take() else { return };
+    fn act(self, subject: Option<&mut dyn Subject>) {
+        let act = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| act(subject))) {
             discard_payload(payload);
         }
-    }
-
-    fn take(&mut self) -> Option<Act> {
-        let act = self.0.get_mut();
-        act.unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        drop_caught(self.take());
     }
 }
 
