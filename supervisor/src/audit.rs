@@ -32,10 +32,12 @@ pub(crate) enum Deed<'a> {
     Started(Rank, Pid),
     /// A child of a dynamic one runs.
     Adopted(Pid),
-    /// A dynamic one starts a child in the place of this one.
-    Replaces(Pid, Instant),
-    /// A dynamic one has had too many restarts.
-    GivesUp(Instant),
+    /// A dynamic one starts a child in the place of this one; if that counts in
+    /// the budget of all, now.
+    Replaces(Pid, Option<Instant>),
+    /// A dynamic one has had too many restarts; if it is the budget of all that
+    /// is spent, now.
+    GivesUp(Option<Instant>),
     /// It has stopped its children and is about to end.
     Ends,
 }
@@ -191,7 +193,7 @@ impl Watched {
             Deed::Replaces(pid, now) => self.replaces(pid, now, lives),
             Deed::GivesUp(now) => {
                 self.gave_up = true;
-                self.is_spent(None, now)
+                now.map_or(Ok(()), |now| self.is_spent(None, now))
             }
             Deed::Ends => self.ends(lives),
         }
@@ -250,12 +252,12 @@ impl Watched {
         Ok(())
     }
 
-    fn replaces(&mut self, pid: Pid, now: Instant, lives: Lives<'_>) -> Result<(), String> {
+    fn replaces(&mut self, pid: Pid, now: Option<Instant>, lives: Lives<'_>) -> Result<(), String> {
         if lives(pid) {
             return Err(format!("another is started for {pid}, which lives"));
         }
         self.children.remove(&pid);
-        self.restarts(None, now)
+        now.map_or(Ok(()), |now| self.restarts(None, now))
     }
 
     /// I7: no more restarts in a period than allowed, and none after it gave up.

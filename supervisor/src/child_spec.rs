@@ -187,12 +187,6 @@ pub enum SpecError {
         "child {0:?} is temporary and never restarted, but has a back-off or a restart intensity"
     )]
     NeverRestarted(ChildId),
-    /// The child has a back-off or a restart intensity, and a dynamic
-    /// supervisor has neither for its children.
-    #[error(
-        "child {0:?} has a back-off or a restart intensity, which dynamic supervisors do not know"
-    )]
-    InDynamicSupervisor(ChildId),
 }
 
 /// What a supervisor has to know about a child.
@@ -504,15 +498,6 @@ impl ChildSpec {
             return Err(SpecError::SignificantWithoutAutoShutdown(self.id.clone()));
         }
         Ok(())
-    }
-
-    /// Whether a dynamic supervisor could take this spec.
-    pub(crate) fn check_for_dynamic(&self) -> Result<(), SpecError> {
-        self.check_for(AutoShutdown::Never)?;
-        match self.care {
-            Some(_) => Err(SpecError::InDynamicSupervisor(self.id.clone())),
-            None => Ok(()),
-        }
     }
 
     /// Starts the child, inside its supervisor.

@@ -4,8 +4,11 @@ use resurgam_runtime::sys::Target;
 use resurgam_runtime::{CallError, ExitReason, Name, Node, Pid, ProcessRef, StopServerError};
 
 use crate::child_spec::{ChildId, ChildSpec};
-use crate::dynamic::{self, StartDynamicChildError, TerminateDynamicChildError};
+use crate::dynamic::{
+    self, RestartDynamicChildError, StartDynamicChildError, TerminateDynamicChildError,
+};
 use crate::info::{ChildCount, ChildInfo};
+use crate::policy::AutoShutdown;
 use crate::start::Started;
 use crate::supervisor::{
     self, DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
@@ -358,7 +361,7 @@ impl DynamicSupervisorRef {
     ///
     /// The child is started even if the future is dropped while it waits.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Started, StartDynamicChildError> {
-        spec.check_for_dynamic()?;
+        spec.check_for(AutoShutdown::Never)?;
         self.0
             .call(|reply| dynamic::Request::StartChild(spec, reply))
             .no_timeout()
@@ -378,6 +381,25 @@ impl DynamicSupervisorRef {
     pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateDynamicChildError> {
         self.0
             .call(|reply| dynamic::Request::TerminateChild(pid, reply))
+            .no_timeout()
+            .await?
+    }
+
+    /// Restarts a child now that waits for the end of a delay or is parked. It
+    /// goes by the pid it had. This does not count as a restart, and its delays
+    /// and its budget begin anew. If it fails, the supervisor goes on trying
+    /// (law XSUP-40).
+    ///
+    /// # Errors
+    ///
+    /// See [`RestartDynamicChildError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The child is restarted even if the future is dropped while it waits.
+    pub async fn restart_child(&self, pid: Pid) -> Result<Started, RestartDynamicChildError> {
+        self.0
+            .call(|reply| dynamic::Request::RestartChild(pid, reply))
             .no_timeout()
             .await?
     }

@@ -48,7 +48,7 @@ pub struct ChildInfo {
     /// goes along with, had fallen.
     pub restarts: u64,
     /// Why it last ended by itself, or could not be started again. A dynamic
-    /// supervisor does not know it.
+    /// supervisor knows it only of those that are down.
     pub last_exit: Option<ExitReason>,
 }
 

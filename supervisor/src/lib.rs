@@ -70,7 +70,7 @@ pub use builder::{
 };
 pub use care::WhenSpent;
 pub use child_spec::{ChildId, ChildSpec, ChildType, Restart, Shutdown, SpecError};
-pub use dynamic::{StartDynamicChildError, TerminateDynamicChildError};
+pub use dynamic::{RestartDynamicChildError, StartDynamicChildError, TerminateDynamicChildError};
 pub use gave_up::GaveUp;
 pub use handle::{DynamicSupervisorRef, SupervisorRef};
 pub use info::{ChildCount, ChildInfo, ChildStatus};

@@ -488,7 +488,7 @@ impl Policy {
 }
 
 /// So long after; what is further off than a clock can tell is far enough.
-fn later(now: Instant, delay: Duration) -> Instant {
+pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now + delay.min(FAR)
 }

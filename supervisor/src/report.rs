@@ -9,7 +9,6 @@ use resurgam_runtime::{
 use tracing::{debug, error, info, warn};
 
 use crate::child_spec::ChildSpec;
-use crate::children::Child;
 use crate::gave_up::GaveUp;
 
 /// The target of reports about trouble, all of level error.
@@ -84,9 +83,9 @@ impl Reports {
     }
 
     /// A child is parked, since it spent its budget.
-    pub(crate) fn parked(&self, why: &GaveUp, child: &Child) {
-        note_parking(child.last, why.reason.kind());
-        self.too_often(Context::Parked, &why.reason, &child.spec);
+    pub(crate) fn parked(&self, why: &GaveUp, spec: &ChildSpec, last: Option<Pid>) {
+        note_parking(last, why.reason.kind());
+        self.too_often(Context::Parked, &why.reason, spec);
     }
 
     fn too_often(&self, context: Context, cause: &ExitReason, spec: &ChildSpec) {
@@ -95,12 +94,12 @@ impl Reports {
     }
 
     /// A child is down and will be started after this long.
-    pub(crate) fn delayed(&self, child: &Child, delay: Duration) {
-        note_delay(child.last, delay);
+    pub(crate) fn delayed(&self, spec: &ChildSpec, last: Option<Pid>, delay: Duration) {
+        note_delay(last, delay);
         info!(
             target: PROGRESS,
             supervisor = %self.supervisor,
-            delayed.id = %child.spec.id(),
+            delayed.id = %spec.id(),
             delayed.by = ?delay,
             "restart delayed"
         );

@@ -286,12 +286,14 @@ impl Shell {
                 }
                 Step::Delay(rank, due) => {
                     let delay = due.saturating_duration_since(now());
-                    self.reports.delayed(self.child(rank), delay);
+                    let Child { spec, last, .. } = self.child(rank);
+                    self.reports.delayed(spec, *last, delay);
                     return Ok(());
                 }
                 Step::Park(rank) => {
                     let why = self.policy.gave_up(rank);
-                    self.reports.parked(&why, self.child(rank));
+                    let Child { spec, last, .. } = self.child(rank);
+                    self.reports.parked(&why, spec, *last);
                     return Ok(());
                 }
                 Step::GiveUp(rank) => return Err(self.give_up(rank)),

@@ -7,8 +7,9 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use resurgam::{
     Backoff, BackoffError, ChildInfo, ChildSpec, ChildStatus, Context, DeleteChildError,
-    DynamicSupervisor, ExitKind, ExitReason, GaveUp, GenServer, InitError, Lifecycle, Message,
-    RestartChildError, RestartIntensity, ServerContext, SpecError, StartChildError, StartError,
+    DynamicSupervisor, DynamicSupervisorRef, ExitKind, ExitReason, GaveUp, GenServer, InitError,
+    Lifecycle, Message, Pid, RestartChildError, RestartDynamicChildError, RestartIntensity,
+    ServerContext, SpecError, StartChildError, StartDynamicChildError, StartError,
     StartSupervisorError, Strategy, Supervisor, SupervisorBuilder, SupervisorRef, WhenSpent, join,
     kill, monitor, now, trap_exit,
 };
@@ -719,17 +720,118 @@ fn dynamic_supervisor_can_be_stopped_from_inside_its_tree() {
     });
 }
 
+/// A dynamic supervisor with one child, and its pid.
+async fn dynamic(world: &World, spec: ChildSpec) -> (DynamicSupervisorRef, Pid) {
+    let sup = DynamicSupervisor::builder().max_restarts(0).max_children(1);
+    let sup = sup.start_on(&world.node).await.unwrap();
+    let pid = sup.start_child(spec).await.unwrap().pid().unwrap();
+    (sup, pid)
+}
+
+async fn only(sup: &DynamicSupervisorRef) -> ChildInfo {
+    let children = sup.which_children().await.unwrap();
+    children.into_iter().next().expect("there is a child")
+}
+
+/// Waits until the one child runs.
+async fn until_it_runs(sup: &DynamicSupervisorRef) -> Pid {
+    loop {
+        if let Some(pid) = only(sup).await.pid() {
+            return pid;
+        }
+    }
+}
+
 /// XSUP-40
 #[test]
-fn dynamic_supervisor_refuses_care_by_name() {
-    run(|_: Context<()>| async move {
-        let sup = DynamicSupervisor::builder().start().await.unwrap();
-        for child in [patient(idle("a")), frugal(WhenSpent::Park)(idle("a"))] {
-            let refused = sup.start_child(child).await.unwrap_err();
-            assert_eq!(
-                refused.to_string(),
-                "child \"a\" has a back-off or a restart intensity, which dynamic supervisors do not know"
-            );
+fn dynamic_supervisor_delays_restarts() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let care = |spec| patient(frugal(WhenSpent::GiveUp)(spec));
+        let (sup, pid) = dynamic(&world, care(world.family.worker("a"))).await;
+        world.end(pid, crash()).await;
+        let waits = only(&sup).await;
+        assert_eq!(waits.status, ChildStatus::Waiting(SECOND));
+        assert_eq!(waits.last_exit, Some(crash()));
+        assert_eq!(sup.count_children().await.unwrap().active, 0);
+        let another = sup.start_child(idle("b")).await;
+        assert!(matches!(
+            another,
+            Err(StartDynamicChildError::MaxChildren(1))
+        ));
+        world.family.luck("a", &[Luck::Fails]);
+        world.clock.advance(SECOND - Duration::from_millis(1));
+        let left = ChildStatus::Waiting(Duration::from_millis(1));
+        assert_eq!(only(&sup).await.status, left);
+        // An attempt that is bound to be refused is not waited for.
+        let fate = world.node.join(sup.pid().unwrap());
+        world.clock.advance(Duration::from_millis(1));
+        assert_gave_up(&fate.await, "a");
+        assert_eq!(world.node.timer_count(), 0);
+    });
+}
+
+/// XSUP-40
+#[test]
+fn child_of_a_dynamic_supervisor_that_waits_goes_by_its_old_pid() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let worker = world.family.worker("a").restart_intensity(9, SECOND);
+        let (sup, pid) = dynamic(&world, patient(worker)).await;
+        assert!(matches!(
+            sup.restart_child(pid).await,
+            Err(RestartDynamicChildError::Running(_))
+        ));
+        world.end(pid, crash()).await;
+        let new = sup.restart_child(pid).await.unwrap().pid().unwrap();
+        assert_eq!(only(&sup).await.pid(), Some(new));
+        assert!(matches!(
+            sup.restart_child(pid).await,
+            Err(RestartDynamicChildError::NotFound(_))
+        ));
+        // The delays began anew.
+        world.end(new, crash()).await;
+        assert_eq!(only(&sup).await.status, ChildStatus::Waiting(SECOND));
+        world.family.luck("a", &[Luck::Fails]);
+        match sup.restart_child(new).await {
+            Err(RestartDynamicChildError::Failed(StartError::Failed(reason))) => {
+                assert_eq!(reason, unlucky());
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(only(&sup).await.status, ChildStatus::Waiting(SECOND));
+        world.clock.advance(SECOND);
+        let last = until_it_runs(&sup).await;
+        world.end(last, crash()).await;
+        sup.terminate_child(last).await.unwrap();
+        assert!(sup.which_children().await.unwrap().is_empty());
+        assert_eq!(world.node.timer_count(), 0);
+        sup.stop().await.unwrap();
+    });
+}
+
+/// XSUP-40
+#[test]
+fn dynamic_supervisor_parks_children() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let rest = WhenSpent::ParkFor(20 * SECOND);
+        let (sup, mut pid) = dynamic(&world, frugal(rest)(world.family.worker("a"))).await;
+        for _ in 0..2 {
+            for _ in 0..2 {
+                world.end(pid, crash()).await;
+                pid = match only(&sup).await.status {
+                    ChildStatus::Running(pid) => pid,
+                    parked => {
+                        assert_eq!(parked, ChildStatus::Parked(Some(20 * SECOND)));
+                        break;
+                    }
+                };
+            }
+            assert_eq!(only(&sup).await.pid(), None);
+            world.clock.advance(20 * SECOND);
+            pid = until_it_runs(&sup).await;
+            world.clock.advance(20 * SECOND);
         }
         sup.stop().await.unwrap();
     });

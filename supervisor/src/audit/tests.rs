@@ -158,7 +158,7 @@ fn a_second_incarnation_of_a_living_child_is_found() {
     tale.starts_all();
     tale.unlawful(Deed::Started(tale.ranks[1], pid(12)), "the same child");
     tale.lawful(Deed::Adopted(pid(3)));
-    tale.unlawful(Deed::Replaces(pid(3), tale.at(1)), "which lives");
+    tale.unlawful(Deed::Replaces(pid(3), Some(tale.at(1))), "which lives");
 }
 
 #[test]
@@ -182,9 +182,9 @@ fn a_restart_too_many_is_found() {
 fn a_dynamic_restart_too_many_is_found() {
     let mut tale = Tale::of(Strategy::OneForOne);
     for second in 0..3 {
-        tale.lawful(Deed::Replaces(pid(1), tale.at(second)));
+        tale.lawful(Deed::Replaces(pid(1), Some(tale.at(second))));
     }
-    tale.unlawful(Deed::Replaces(pid(1), tale.at(10)), "I7");
+    tale.unlawful(Deed::Replaces(pid(1), Some(tale.at(10))), "I7");
 }
 
 #[test]
@@ -193,17 +193,20 @@ fn a_supervisor_that_gives_up_too_soon_is_found() {
     tale.starts_all();
     tale.dies(1, 0);
     tale.unlawful(Deed::Takes(&Step::GiveUp(tale.ranks[0])), "I7");
-    tale.unlawful(Deed::GivesUp(tale.at(0)), "I7");
+    tale.unlawful(Deed::GivesUp(Some(tale.at(0))), "I7");
 }
 
 #[test]
 fn a_restart_after_giving_up_is_found() {
     let mut tale = Tale::of(Strategy::OneForOne);
     for second in 0..3 {
-        tale.lawful(Deed::Replaces(pid(1), tale.at(second)));
+        tale.lawful(Deed::Replaces(pid(1), Some(tale.at(second))));
     }
-    tale.lawful(Deed::GivesUp(tale.at(3)));
-    tale.unlawful(Deed::Replaces(pid(1), tale.at(100)), "after it gave up");
+    tale.lawful(Deed::GivesUp(Some(tale.at(3))));
+    tale.unlawful(
+        Deed::Replaces(pid(1), Some(tale.at(100))),
+        "after it gave up",
+    );
 }
 
 #[test]

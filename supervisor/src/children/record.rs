@@ -36,7 +36,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// Of a child that needs one.
-    pub(super) fn of(spec: &ChildSpec) -> Option<Box<Self>> {
+    pub(crate) fn of(spec: &ChildSpec) -> Option<Box<Self>> {
         let care = *spec.care()?;
         Some(Box::new(Self::new(care)))
     }
@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// Forgets all that counted.
-    pub(super) fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         *self = Self::new(self.care);
     }
 
