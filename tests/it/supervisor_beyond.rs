@@ -11,7 +11,7 @@ use resurgam::{
     Lifecycle, Message, Pid, RestartChildError, RestartDynamicChildError, RestartIntensity,
     ServerContext, SpecError, StartChildError, StartDynamicChildError, StartError,
     StartSupervisorError, Strategy, Supervisor, SupervisorBuilder, SupervisorRef, WhenSpent, join,
-    kill, monitor, now, trap_exit,
+    kill, monitor, now, sys, trap_exit,
 };
 
 use crate::supervisor::{
@@ -287,6 +287,24 @@ fn nobody_waits_for_an_attempt_that_is_bound_to_be_refused() {
             world.clock.advance(6 * SECOND);
             until(&sup, "a").await;
         }
+    });
+}
+
+/// XSUP-05
+#[test]
+fn what_sys_asks_does_not_lose_a_wait() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = world.with_b(OneForOne, patient).await;
+        world.crashes(&sup, "b").await;
+        assert_eq!(states(&sup).await, "a b@ c");
+        sys::get_status(&sup).await.unwrap();
+        sys::suspend(&sup).await.unwrap();
+        world.clock.advance(SECOND);
+        sys::get_status(&sup).await.unwrap();
+        assert_eq!(world.family.heard(), "");
+        sys::resume(&sup).await.unwrap();
+        until(&sup, "a b c").await;
     });
 }
 
