@@ -155,7 +155,7 @@ pub fn link(pid: Pid) {
     body::drain(&process);
     let send = {
         let mut owner = process.owner();
-        if owner.rare.is_there() {
+        if owner.rare.is_there() && owner.rare.has_specials() {
             owner.rare.unmark_link(pid);
         }
         owner.bonds.links.link(pid)
@@ -177,7 +177,9 @@ pub fn unlink(pid: Pid) {
     let send = {
         let mut owner = process.owner();
         let number = owner.number();
-        owner.rare.unmark_link(pid);
+        if owner.rare.has_specials() {
+            owner.rare.unmark_link(pid);
+        }
         owner.bonds.links.unlink(pid, number)
     };
     deliver_link(&process, pid, send);
@@ -335,7 +337,12 @@ fn take_back(process: &Process, reference: MonitorRef) -> bool {
         let Some(target) = owner.rare.monitors.remove(&reference) else {
             return false;
         };
-        (target, owner.rare.take_special(reference))
+        let special = if owner.rare.has_specials() {
+            owner.rare.take_special(reference)
+        } else {
+            None
+        };
+        (target, special)
     };
     if let Some(special) = special {
         special.close(process.core());

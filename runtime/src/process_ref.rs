@@ -65,6 +65,14 @@ struct Via {
     find: Box<dyn Fn() -> Option<Process> + Send + Sync>,
 }
 
+impl Via {
+    // Not where names are looked up: by key is the rare case.
+    #[inline(never)]
+    fn find(&self) -> Option<Process> {
+        (self.find)()
+    }
+}
+
 // References are copied about: one by key is no larger than one by name.
 const _: () = assert!(size_of::<ProcessRef<()>>() == 3 * size_of::<usize>());
 
@@ -76,13 +84,14 @@ impl Address {
         }
     }
 
+    #[inline]
     fn find(&self, node: &NodeInner) -> Option<Process> {
         match self {
             Self::Name(name) => node
                 .registry
                 .whereis(name)
                 .and_then(|pid| node.table.get(pid)),
-            Self::Via(via) => (via.find)(),
+            Self::Via(via) => via.find(),
         }
     }
 }
@@ -183,7 +192,7 @@ impl<M: Send + 'static> ProcessRef<M> {
         match &self.target {
             Target::Process(process) => Some(process.header().pid),
             Target::Name(node, Address::Name(name)) => node.registry.whereis(name),
-            Target::Name(_, Address::Via(via)) => (via.find)().map(|found| found.header().pid),
+            Target::Name(_, Address::Via(via)) => via.find().map(|found| found.header().pid),
         }
     }
 

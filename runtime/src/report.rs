@@ -49,7 +49,7 @@ pub struct CrashReport {
     /// How many messages it had not received.
     pub queue_len: usize,
     /// More of a server or a state machine.
-    pub server: Option<ServerReport>,
+    pub server: Option<Box<ServerReport>>,
 }
 
 /// What there is to say of a server that crashed, beside what there is of its
@@ -198,7 +198,7 @@ impl CrashReport {
             links: owner.bonds.links.linked().collect(),
             trap_exit: owner.exit_mode == ExitMode::Trapped,
             queue_len,
-            server: server.map(|server| *server),
+            server,
         }
     }
 

@@ -385,12 +385,19 @@ fn handle_down(process: &Process, position: u64, down: Down) {
         return;
     }
     observe!(process.header().node, |world| world.down(down.reference));
-    let special = owner.rare.take_special(down.reference);
-    let has_priority = special.as_ref().is_some_and(Special::has_priority);
-    let notice = match special {
-        Some(special) => special.tell(down).map_or_else(Notice::Down, Notice::User),
-        None => Notice::Down(down),
-    };
+    if owner.rare.has_specials()
+        && let Some(special) = owner.rare.take_special(down.reference)
+    {
+        return tell_specially(owner, position, down, special);
+    }
+    let value = Notice::Down(down);
+    owner.rare.notices.push_back(Stamped { position, value });
+}
+
+#[cold]
+fn tell_specially(mut owner: OwnerGuard<'_>, position: u64, down: Down, special: Special) {
+    let has_priority = special.has_priority();
+    let notice = special.tell(down).map_or_else(Notice::Down, Notice::User);
     owner.rare.put_notice(position, notice, has_priority);
 }
 
@@ -412,11 +419,13 @@ fn handle_exit(process: &Process, position: u64, exit: Exit, cause: Cause) {
 }
 
 /// A link goes, and its priority with it; whether it had that.
+#[inline]
 fn unmark_link(owner: &mut Owner, other: Pid) -> bool {
-    owner.rare.is_there() && owner.rare.unmark_link(other)
+    owner.rare.is_there() && owner.rare.has_specials() && owner.rare.unmark_link(other)
 }
 
 /// Does what an exit signal that counts says.
+#[inline]
 fn react(mut owner: OwnerGuard<'_>, position: u64, exit: Exit, cause: Cause, has_priority: bool) {
     match react_to_exit(owner.exit_mode, cause, exit) {
         Reaction::Deliver(exit) => {

@@ -118,7 +118,14 @@ impl Rare {
         self.specials.get_or_insert_default()
     }
 
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn has_specials(&self) -> bool {
+        self.specials.is_some()
+    }
+
     /// What is not plain of a monitor, taken out.
+    #[cold]
     pub(crate) fn take_special(&mut self, reference: MonitorRef) -> Option<Special> {
         let special = self.specials.as_mut()?.remove(reference);
         self.tidy_specials();
@@ -126,6 +133,7 @@ impl Rare {
     }
 
     /// A link is gone, or a plain one now; whether it had priority.
+    #[cold]
     pub(crate) fn unmark_link(&mut self, pid: Pid) -> bool {
         let was_marked = self
             .specials
@@ -148,10 +156,17 @@ impl Rare {
 
     /// Puts a notice where it is to be received: at its place among the
     /// messages, or before all that has no priority (law PRIO-02).
+    #[inline]
     pub(crate) fn put_notice(&mut self, position: u64, value: Notice, has_priority: bool) {
-        if !has_priority {
-            return self.notices.push_back(Stamped { position, value });
+        if has_priority {
+            self.put_first(value);
+        } else {
+            self.notices.push_back(Stamped { position, value });
         }
+    }
+
+    #[cold]
+    fn put_first(&mut self, value: Notice) {
         let at = self.urgent as usize;
         self.notices.insert(at, Stamped { position: 0, value });
         self.urgent += 1;
