@@ -12,6 +12,8 @@
 //! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
 //!   made in or on one of its own; [`Node::stop`] ends it in good order.
+//! * **Macros**, with the feature `macros`: the attributes `server` and
+//!   `protocol` write what a server and its clients have in common.
 //!
 //! The README begins with an example; the folder `examples` has lessons.
 
@@ -21,6 +23,10 @@
 pub use resurgam_runtime::*;
 #[doc(inline)]
 pub use resurgam_supervisor::*;
+
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use resurgam_macros::{protocol, server};
 
 /// A seeded simulator of processes, servers and supervisors.
 #[cfg(feature = "sim")]
