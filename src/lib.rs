@@ -38,7 +38,7 @@ pub mod sim {
     pub use resurgam_macros::sim_test as test;
 }
 
-/// The README's example, as a test.
-#[cfg(doctest)]
+/// The README's examples, as tests; one is about the macros.
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -226,26 +226,20 @@ pub(crate) fn owned(ty: &Type, why: &str) -> Result<(), Error> {
 /// Whether a type has a lifetime in it that is not `'static`. What a function
 /// takes is its own affair.
 fn borrows(ty: Tokens) -> bool {
+    let is_quote = |token: &TokenTree| token.to_string() == "'";
     let mut tokens = ty.into_iter().peekable();
     while let Some(token) = tokens.next() {
-        match token {
+        let is_borrowed = match token {
             TokenTree::Ident(word) if is_function(&word) => return false,
-            TokenTree::Group(group) if borrows(group.stream()) => return true,
-            TokenTree::Punct(mark) if mark.as_char() == '&' => {
-                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
-                {
-                    return true;
-                }
-            }
-            TokenTree::Punct(mark) if mark.as_char() == '\'' => {
-                if tokens
-                    .next()
-                    .is_none_or(|name| name.to_string() != "static")
-                {
-                    return true;
-                }
-            }
-            _ => {}
+            TokenTree::Group(group) => borrows(group.stream()),
+            TokenTree::Punct(mark) if mark.as_char() == '&' => !tokens.peek().is_some_and(is_quote),
+            TokenTree::Punct(mark) if mark.as_char() == '\'' => tokens
+                .next()
+                .is_none_or(|name| name.to_string() != "static"),
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        };
+        if is_borrowed {
+            return true;
         }
     }
     false

@@ -1,4 +1,12 @@
-use resurgam::{ExitReason, Info, InitError, Reply, ServerContext, server};
+#![allow(unused)]
+
+use resurgam_macros::server;
+
+// They are known by their names.
+struct ExitReason;
+struct InitError;
+struct Info;
+struct Reply<T>(T);
 
 struct State(u32);
 
@@ -14,9 +22,6 @@ impl Clone for State {
         Self(self.0)
     }
 }
-
-#[server]
-impl [State] {}
 
 // Markers.
 #[server]
@@ -127,7 +132,7 @@ impl State {
 #[server]
 impl State {
     #[info]
-    fn nothing(&mut self, ctx: &mut ServerContext<Self>) {}
+    fn no_info(&mut self) {}
 
     #[info]
     fn something(&mut self, info: Info) {}

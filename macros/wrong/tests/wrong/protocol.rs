@@ -1,4 +1,4 @@
-use resurgam::{AnyRef, ProcessRef, protocol};
+use resurgam_macros::protocol;
 
 #[protocol(boxed)]
 trait Optional {
@@ -14,7 +14,7 @@ trait Generic<T> {
 }
 
 #[protocol]
-trait Derived: AnyRef {
+trait Derived: Clone {
     fn put(&self);
 }
 
@@ -37,11 +37,4 @@ trait Store {
     fn send(&self);
 }
 
-#[protocol]
-trait Known {
-    fn put(&self, key: String);
-}
-
-fn main() {
-    let wrong = |server: ProcessRef<u8>| KnownRef::from(server);
-}
+fn main() {}
