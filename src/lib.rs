@@ -14,6 +14,8 @@
 //!   they run; [`Node::crash_reports`] tells of those that crashed.
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was
 //!   made in or on one of its own; [`Node::stop`] ends it in good order.
+//! * **Macros**, with the feature `macros`: the attributes `server` and
+//!   `protocol` write what a server and its clients have in common.
 //!
 //! The README begins with an example; the folder `examples` has lessons.
 
@@ -23,6 +25,10 @@
 pub use resurgam_runtime::*;
 #[doc(inline)]
 pub use resurgam_supervisor::*;
+
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use resurgam_macros::{protocol, server};
 
 /// A seeded simulator of processes, servers and supervisors.
 #[cfg(feature = "sim")]
@@ -34,7 +40,7 @@ pub mod sim {
     pub use resurgam_macros::sim_test as test;
 }
 
-/// The README's example, as a test.
-#[cfg(doctest)]
+/// The README's examples, as tests; one is about the macros.
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,11 +1,239 @@
-//! The attribute macros of Resurgam. Used through the facade: `resurgam::sim::test`.
+//! The attribute macros of Resurgam. Used through the facade: `resurgam::server`
+//! and `resurgam::protocol` with its feature `macros`, `resurgam::sim::test`
+//! with its feature `sim`.
+
+mod faults;
+mod message;
+mod protocol;
+mod server;
+mod sim_test;
 
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as Tokens;
-use quote::quote;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Error, Expr, FnArg, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
+use syn::{Error, ItemFn, ItemImpl, ItemTrait, Token, parse_macro_input};
+
+/// Makes a generic server of an `impl` block: writes the enum of its messages,
+/// the `GenServer`, and a client by which it is asked.
+///
+/// The methods that are marked are what the server does; they stay methods, so
+/// that they can be tried without a process. The others are left alone.
+///
+/// * `#[call]`: what it returns goes to the caller;
+/// * `#[call(later)]`: takes a `reply: Reply<T>`, to answer by, now or later;
+/// * `#[cast]`: is not answered;
+/// * `#[init]`: makes the state of the arguments that the server is started
+///   with; returns `Self`, or a `Result<Self, InitError>`. Without it the server
+///   is started with its state;
+/// * `#[info]`: takes what is no message of the server's own, an `Info`;
+/// * `#[terminate]`: cleans up; may take the reason, a `&ExitReason`;
+/// * `#[format_status]`: what is shown of the state in the log;
+/// * `#[protocol]`: takes the message of a [protocol](macro@protocol), which
+///   becomes one of the server's by `From`.
+///
+/// Each may be `async`, and take the context, `ctx: &mut ServerContext<Self>`.
+/// All but `#[call]` may return a `Result<(), ExitReason>`, or one with another
+/// error: an error stops the server. The log names the variant of a message, and
+/// shows nothing of what is in it.
+///
+/// The client is a trait for the `ServerRef`, which is to be in scope. The enum
+/// and the client are as visible as the most visible call or cast.
+///
+/// # Errors
+///
+/// What does not compile says what was expected, where it is wrong. Arguments
+/// and replies travel, so they cannot be references; a call cannot be named as
+/// a method that a `ServerRef` has already, such as `stop`.
+///
+/// # Differences from Erlang
+///
+/// The client's functions need not be written, nor can they be forgotten.
+///
+/// # Examples
+///
+/// ```
+/// struct Counter(u64);
+///
+/// #[resurgam::server]
+/// impl Counter {
+///     /// Counts further.
+///     #[cast]
+///     fn add(&mut self, n: u64) {
+///         self.0 += n;
+///     }
+///
+///     /// Where it is.
+///     #[call]
+///     fn get(&self) -> u64 {
+///         self.0
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use resurgam::GenServer;
+///
+/// let counter = Counter::start(Counter(40)).await?;
+/// counter.add(2);
+/// assert_eq!(counter.get().await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// This is what it writes, beside the block itself:
+///
+/// ```
+/// # struct Counter(u64);
+/// # impl Counter {
+/// #     fn add(&mut self, n: u64) { self.0 += n }
+/// #     fn get(&self) -> u64 { self.0 }
+/// # }
+/// # use resurgam::{Call, ExitReason, GenServer, InitError, Reply, ServerContext, ServerRef};
+/// # use std::fmt;
+/// /// What a [`Counter`] can be sent.
+/// enum CounterMessage {
+///     /// Counts further.
+///     Add(u64),
+///     /// Where it is.
+///     Get(Reply<u64>),
+/// }
+///
+/// impl fmt::Debug for CounterMessage {
+///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         f.write_str(match self {
+///             Self::Add { .. } => "Add",
+///             Self::Get { .. } => "Get",
+///         })
+///     }
+/// }
+///
+/// impl GenServer for Counter {
+///     type Args = Self;
+///
+///     async fn init(state: Self, _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+///         Ok(state)
+///     }
+///
+///     type Message = CounterMessage;
+///
+///     async fn handle(
+///         &mut self,
+///         message: Self::Message,
+///         _: &mut ServerContext<Self>,
+///     ) -> Result<(), ExitReason> {
+///         match message {
+///             CounterMessage::Add(n) => self.add(n),
+///             CounterMessage::Get(reply) => reply.send(self.get()),
+///         }
+///         Ok(())
+///     }
+///
+///     fn format_message(message: &Self::Message) -> impl fmt::Debug {
+///         message
+///     }
+/// }
+///
+/// /// What can be asked of a [`Counter`].
+/// trait CounterClient {
+///     /// The server that is asked.
+///     fn server_ref(&self) -> &ServerRef<Counter>;
+///
+///     /// Counts further.
+///     fn add(&self, n: u64) {
+///         self.server_ref().cast(CounterMessage::Add(n));
+///     }
+///
+///     /// Where it is.
+///     fn get(
+///         &self,
+///     ) -> Call<'_, CounterMessage, u64, impl FnOnce(Reply<u64>) -> CounterMessage + Send> {
+///         self.server_ref().call(CounterMessage::Get)
+///     }
+/// }
+///
+/// impl CounterClient for ServerRef<Counter> {
+///     fn server_ref(&self) -> &Self {
+///         self
+///     }
+/// }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let counter = Counter::start(Counter(40)).await?;
+/// # counter.add(2);
+/// # assert_eq!(counter.get().await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn server(options: TokenStream, item: TokenStream) -> TokenStream {
+    let block = parse_macro_input!(item as ItemImpl);
+    server::expand(&options.into(), block).into()
+}
+
+/// Makes a protocol of a trait: what servers of different types can be asked
+/// for, by one handle.
+///
+/// An `async fn` of the trait is a call, any other a cast. Of a trait `Store` it
+/// makes
+///
+/// * `StoreMessage`, the enum of its messages;
+/// * the trait `Store` itself, whose calls give a `BoxCall`; every reference
+///   to a process whose message is made `From<StoreMessage>` has it;
+/// * `StoreRef`, made of any such reference: it does not tell what server is
+///   behind it, and is cheap to clone.
+///
+/// A call by a protocol is boxed.
+///
+/// # Errors
+///
+/// What does not compile says what was expected, where it is wrong.
+///
+/// # Differences from Erlang
+///
+/// There a client is a module and a server is a pid, so that anybody can send
+/// anything. Here the compiler says whether a server knows the protocol.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use resurgam::GenServer;
+///
+/// #[resurgam::protocol]
+/// trait Store {
+///     async fn get(&self, key: String) -> Option<String>;
+///     fn put(&self, key: String, value: String);
+/// }
+///
+/// #[derive(Default)]
+/// struct InMemory(HashMap<String, String>);
+///
+/// #[resurgam::server]
+/// impl InMemory {
+///     #[protocol]
+///     fn store(&mut self, message: StoreMessage) {
+///         match message {
+///             StoreMessage::Get(key, reply) => reply.send(self.0.get(&key).cloned()),
+///             StoreMessage::Put(key, value) => drop(self.0.insert(key, value)),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = StoreRef::from(InMemory::start(InMemory::default()).await?);
+/// store.put("city".into(), "London".into());
+/// assert_eq!(store.get("city".into()).await?.as_deref(), Some("London"));
+/// # Ok(())
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
+    let protocol = parse_macro_input!(item as ItemTrait);
+    protocol::expand(&options.into(), &protocol)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
 
 /// Makes a test of a function that takes a `&mut Sim`: it is run under many
 /// seeds.
@@ -20,102 +248,10 @@ use syn::{Error, Expr, FnArg, ItemFn, MetaNameValue, ReturnType, Token, parse_ma
 /// overrule it, as for every plan.
 #[proc_macro_attribute]
 pub fn sim_test(options: TokenStream, item: TokenStream) -> TokenStream {
-    let parser = Punctuated::<Setting, Token![,]>::parse_terminated;
+    let parser = Punctuated::<sim_test::Setting, Token![,]>::parse_terminated;
     let options = parse_macro_input!(options with parser);
     let test = parse_macro_input!(item as ItemFn);
-    expand(options, &test)
+    sim_test::expand(options, &test)
         .unwrap_or_else(Error::into_compile_error)
         .into()
-}
-
-/// One option of the attribute.
-enum Setting {
-    Value(Box<MetaNameValue>),
-    Flag(syn::Ident),
-}
-
-impl syn::parse::Parse for Setting {
-    fn parse(input: syn::parse::ParseStream<'_>) -> syn::Result<Self> {
-        if input.peek2(Token![=]) {
-            input.parse().map(Box::new).map(Self::Value)
-        } else {
-            input.parse().map(Self::Flag)
-        }
-    }
-}
-
-fn expand(options: Punctuated<Setting, Token![,]>, test: &ItemFn) -> Result<Tokens, Error> {
-    check(test)?;
-    let mut seeds: Option<Expr> = None;
-    let mut explore: Option<Expr> = None;
-    let mut run = quote!(run);
-    let mut sweeps = false;
-    for option in options {
-        match option {
-            Setting::Value(option) if option.path.is_ident("seeds") => seeds = Some(option.value),
-            Setting::Value(option) if option.path.is_ident("explore") => {
-                explore = Some(option.value);
-            }
-            Setting::Flag(flag) if flag == "sweep" => (run, sweeps) = (quote!(sweep_kills), true),
-            Setting::Flag(flag) if flag == "sweep_panics" => {
-                (run, sweeps) = (quote!(sweep_panics), true);
-            }
-            Setting::Value(other) => return Err(unknown(&other.path)),
-            Setting::Flag(other) => return Err(unknown(&other)),
-        }
-    }
-    let seeds = match (seeds, sweeps) {
-        (Some(seeds), _) => Some(quote!(.seeds(#seeds))),
-        (None, true) => Some(quote!(.seeds(1))),
-        (None, false) => None,
-    };
-    let explore = explore.map(|explore| quote!(.explore(#explore)));
-    let (attributes, visibility, signature, block) =
-        (&test.attrs, &test.vis, &test.sig, &test.block);
-    let (name, inputs) = (&signature.ident, &signature.inputs);
-    let text = name.to_string();
-    Ok(quote! {
-        #(#attributes)*
-        #[test]
-        #visibility fn #name() {
-            fn scenario(#inputs) #block
-            ::resurgam::sim::Plan::new()
-                .name(#text)
-                #seeds
-                #explore
-                .#run(scenario);
-        }
-    })
-}
-
-/// The function must be of the shape that a plan runs.
-fn check(test: &ItemFn) -> Result<(), Error> {
-    let signature = &test.sig;
-    if let Some(asyncness) = &signature.asyncness {
-        return Err(Error::new(
-            asyncness.span(),
-            "a simulated test is no `async fn`; use `sim.run(async { … })` inside it",
-        ));
-    }
-    let one = signature.inputs.len() == 1;
-    if !one || matches!(signature.inputs.first(), Some(FnArg::Receiver(_))) {
-        return Err(Error::new(
-            signature.ident.span(),
-            "a simulated test takes one argument: `sim: &mut Sim`",
-        ));
-    }
-    if let ReturnType::Type(_, returned) = &signature.output {
-        return Err(Error::new(
-            returned.span(),
-            "a simulated test returns nothing; it fails by a panic",
-        ));
-    }
-    Ok(())
-}
-
-fn unknown(what: &impl quote::ToTokens) -> Error {
-    Error::new_spanned(
-        what,
-        "unknown option; there are `seeds = …`, `explore = …`, `sweep` and `sweep_panics`",
-    )
 }

@@ -119,7 +119,7 @@ pub use process::{
 pub use process_ref::{ProcessRef, SendError};
 pub use pubsub::{PubSub, SubscribeError};
 pub use registry::{RegisterError, UnregisterError};
-pub use reply::{Call, CallError, Reply};
+pub use reply::{AnyRef, BoxCall, Call, CallError, Reply};
 pub use report::{Client, CrashReport, ServerReport};
 pub use request::{Request, RequestCollection};
 pub use signal::{Down, Exit, Message};

@@ -4,6 +4,8 @@
 //! owes, so that its death reaches every caller wherever the [`Reply`] is by
 //! then (law GS-24), without a monitor per call.
 
+mod boxed;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use crate::process::cell::{Process, Typed};
 use crate::process::current;
 use crate::process_ref::{ProcessRef, push_call};
 use crate::timer::Sleep;
+
+pub use boxed::{AnyRef, BoxCall};
 
 /// Why a call brought no reply.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -17,6 +17,8 @@ mod interval;
 mod keys;
 mod lifecycle;
 mod link;
+#[cfg(feature = "macros")]
+mod macros;
 mod monitor;
 mod partition_supervisor;
 mod pubsub;

@@ -269,3 +269,60 @@ fn every_example_is_in_the_readme() {
         assert!(readme.contains(&name), "README.md does not mention {name}");
     }
 }
+
+/// The code of the README's example that has this word in it, without what is
+/// empty or imported.
+fn readme_code(word: &str) -> Vec<String> {
+    let readme = read("README.md");
+    let mut examples = readme.split("```").skip(1).step_by(2);
+    let example = examples.find(|example| example.contains(word));
+    let lines = example.expect("the README has it").lines().skip(1);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with("use "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// XMAC-07
+#[test]
+fn a_counter_is_as_short_as_the_readme_says() {
+    let by_hand = readme_code("impl GenServer for Counter");
+    assert!(by_hand.len() <= 20, "{by_hand:#?}");
+    let written = readme_code("#[resurgam::server]");
+    let (server, rest) = written.split_at(
+        written
+            .iter()
+            .position(|line| line.starts_with("async fn"))
+            .unwrap(),
+    );
+    assert!(server.len() <= 12, "{server:#?}");
+    let end = rest.iter().position(|line| line == "}").unwrap();
+    assert!(end < 6, "{rest:#?}");
+}
+
+#[test]
+fn no_macro_writes_a_method_that_a_reference_would_hide() {
+    let list = read("macros/src/message.rs");
+    for file in [
+        "runtime/src/process_ref.rs",
+        "runtime/src/behaviour/stop.rs",
+        "runtime/src/request.rs",
+    ] {
+        let code = read(file);
+        let block = code
+            .split("> ProcessRef<M> {")
+            .nth(1)
+            .expect("it has methods");
+        let block = block.split("\n}").next().unwrap();
+        let functions = block
+            .split("\n    pub ")
+            .filter_map(|rest| rest.split_once("fn "));
+        let names = functions.filter(|(before, _)| matches!(*before, "" | "async "));
+        for name in names.filter_map(|(_, rest)| rest.split(['(', '<']).next()) {
+            assert!(
+                list.contains(&format!("\"{name}\",")),
+                "macros/src/message.rs does not know {name}"
+            );
+        }
+    }
+}
