@@ -27,7 +27,7 @@ struct Server<'a> {
 /// block alone: what is wrong with it is not said twice.
 pub(crate) fn expand(options: &Tokens, mut block: ItemImpl) -> Tokens {
     let marked = take_markers(&mut block);
-    let written = no_options(options).and_then(|()| Server::of(&block, marked?)?.write());
+    let written = no_options(options).and_then(|()| Ok(Server::of(&block, marked?)?.write()));
     let written = written.unwrap_or_else(Error::into_compile_error);
     quote!(#block #written)
 }

@@ -2,17 +2,16 @@
 
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
-use syn::Error;
 
 use super::method::{Marker, Method};
 use super::{Server, named};
 use crate::message::{Field, Request, local, message_enum};
 
 impl Server<'_> {
-    pub(super) fn write(&self) -> Result<Tokens, Error> {
+    pub(super) fn write(&self) -> Tokens {
         let (message, gen_server, client) = (self.message(), self.gen_server(), self.client());
         let conversions = self.conversions();
-        Ok(quote!(#message #gen_server #client #conversions))
+        quote!(#message #gen_server #client #conversions)
     }
 
     fn message(&self) -> Tokens {
