@@ -2,14 +2,19 @@
 //! that always tell, supervisors that restart what fell.
 //!
 //! * **Processes**: [`spawn`], [`link`], [`monitor`], [`trap_exit`], [`exit`];
-//!   a process receives by its [`Context`] and is reached by a [`ProcessRef`].
+//!   a process receives by its [`Context`], selectively too, and is reached by a
+//!   [`ProcessRef`] or an [`Alias`].
 //! * **Servers**: [`GenServer`], [`call`](ProcessRef::call),
-//!   [`cast`](ProcessRef::cast), [`Reply`].
+//!   [`send_request`](ProcessRef::send_request), [`cast`](ProcessRef::cast),
+//!   [`Reply`]. **State machines**: [`GenStatem`].
 //! * **Tasks**: a [`Task`] is awaited for its one value; [`TaskSupervisor`].
 //! * **Agents**: an [`Agent`] keeps a state and runs functions on it.
 //! * **Registries**: a [`Registry`] finds processes under keys of any type.
 //! * **Events**: an [`EventManager`] and its handlers; [`PubSub`].
-//! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`], [`ChildSpec`].
+//! * **Supervisors**: [`Supervisor`], [`DynamicSupervisor`],
+//!   [`PartitionSupervisor`], [`ChildSpec`], [`Backoff`].
+//! * **Applications**: an [`Application`] is a tree with its settings and what
+//!   it needs; [`Applications`] starts and stops them in order.
 //! * **Looking in**: [`sys`] suspends, shows, changes and follows servers while
 //!   they run; [`Node::crash_reports`] tells of those that crashed.
 //! * **Nodes**: a [`Node`] is a world of processes, on the Tokio runtime it was

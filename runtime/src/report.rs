@@ -160,9 +160,14 @@ pub(crate) fn ended(process: &Process, death: &Death) {
         Death::Own(reason) if reason.is_abnormal() => reason,
         Death::Own(_) | Death::Ordered(_) => return,
     };
+    let crashes = &process.header().node.crashes;
+    let is_heard = tracing::enabled!(target: "resurgam::crash", tracing::Level::ERROR);
+    if crashes.most == 0 && !is_heard {
+        return;
+    }
     let reported = panic::catch_unwind(AssertUnwindSafe(|| {
         let report = Arc::new(CrashReport::of(process, reason));
-        process.header().node.crashes.note(&report);
+        crashes.note(&report);
         report.tell();
     }));
     if let Err(payload) = reported {
