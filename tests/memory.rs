@@ -7,8 +7,8 @@
 //! must be what it had before, whatever the count.
 //!
 //! The allocator of this test counts what a thread allocates, so all runs on
-//! one: a current-thread Tokio runtime. Processes on threads of their own are
-//! not here: they are given memory by one thread and give it back on another.
+//! one: a current-thread Tokio runtime. Processes on threads of their own are in
+//! `memory_threads`.
 
 use std::time::Duration;
 

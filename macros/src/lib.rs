@@ -241,8 +241,9 @@ pub fn protocol(options: TokenStream, item: TokenStream) -> TokenStream {
 /// * `seeds = 1000`: how many (100, if it is not said);
 /// * `explore = Explore::Random`: how the order is chosen (mixed, if it is not
 ///   said);
-/// * `sweep`, `sweep_panics`: the function is run with every process killed, or made to
-///   panic, at every step, see `Plan::sweep_kills` and `Plan::sweep_panics`; `seeds` is 1 then if it is not said.
+/// * `sweep`, `sweep_panics`, `sweep_stops`: the function is run with every process killed,
+///   or made to panic, or with the node stopped, at every step, see `Plan::sweep_kills`,
+///   `Plan::sweep_panics` and `Plan::sweep_stops`; `seeds` is 1 then if it is not said.
 ///
 /// The variables `SIM_SEED`, `SIM_SEEDS` and `SIM_TAPE` of the environment
 /// overrule it, as for every plan.

@@ -41,6 +41,9 @@ pub(crate) fn expand(
             Setting::Flag(flag) if flag == "sweep_panics" => {
                 (run, sweeps) = (quote!(sweep_panics), true);
             }
+            Setting::Flag(flag) if flag == "sweep_stops" => {
+                (run, sweeps) = (quote!(sweep_stops), true);
+            }
             Setting::Value(other) => return Err(unknown(&other.path)),
             Setting::Flag(other) => return Err(unknown(&other)),
         }
@@ -97,6 +100,7 @@ fn check(test: &ItemFn) -> Result<(), Error> {
 fn unknown(what: &impl quote::ToTokens) -> Error {
     Error::new_spanned(
         what,
-        "unknown option; there are `seeds = …`, `explore = …`, `sweep` and `sweep_panics`",
+        "unknown option; there are `seeds = …`, `explore = …`, `sweep`, \
+         `sweep_panics` and `sweep_stops`",
     )
 }

@@ -34,7 +34,8 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
+    ("events.erl", include_str!("../erlang/events.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),
     ("signals.erl", include_str!("../erlang/signals.erl")),
     ("statem.erl", include_str!("../erlang/statem.erl")),

@@ -7,13 +7,15 @@
 //! * [`erlang`]: the same programs on Erlang itself;
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
+//! * [`events`]: event managers, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
-//! * [`simulated`]: kill sweeps and soaks in the simulator;
+//! * [`simulated`]: sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
 pub mod erlang;
+pub mod events;
 #[cfg(resurgam_planted)]
 pub mod hunt;
 pub mod model;

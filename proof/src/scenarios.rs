@@ -5,6 +5,7 @@
 //! * [`timers`]: what is sent at its time;
 //! * [`starts`]: how servers start;
 //! * [`ends`]: what others see of an end, and in which order;
+//! * [`mailbox`]: what is looked at, and in which order;
 //! * [`supervisors`]: the static ones;
 //! * [`dynamic`]: the dynamic ones.
 
@@ -20,6 +21,7 @@ use crate::suite::{Failed, Figures};
 pub mod calls;
 pub mod dynamic;
 pub mod ends;
+pub mod mailbox;
 mod stage;
 pub mod starts;
 pub mod supervisors;
@@ -41,6 +43,7 @@ pub fn all(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
         timers::ALL,
         starts::ALL,
         ends::ALL,
+        mailbox::ALL,
         supervisors::ALL,
         dynamic::ALL,
     ];

@@ -21,7 +21,7 @@ use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
-use crate::{statem, tree};
+use crate::{events, statem, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -207,6 +207,22 @@ pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |_: resurgam::Context<()>| async move {
             agree(&statem::seen(case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Event managers, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, events::Case::random(seed)));
+    compare_with_erlang("events", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&events::seen(ctx, case).await, &told);
         });
         sim.run(client.join());
     })

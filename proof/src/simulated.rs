@@ -1,7 +1,7 @@
-//! Kill sweeps and soaks, in the simulator. Whatever they assert themselves,
+//! Sweeps and soaks, in the simulator. Whatever they assert themselves,
 //! the simulator's books and the audit of supervisors are kept beside them.
 //!
-//! * [`sweep`]: small scenarios, each with every process killed at every step;
+//! * [`sweep`]: small scenarios, each with a blow at every step;
 //! * [`steps`]: random programs and trees under random faults;
 //! * [`day`]: a day of one application's life;
 //! * [`calls`]: calls while callers and servers are killed.

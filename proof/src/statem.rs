@@ -197,15 +197,15 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// What was noted.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    fn note(&self, word: String) {
+    pub(crate) fn note(&self, word: String) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.push(word);
     }
 
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut log)
     }
@@ -382,7 +382,7 @@ fn name(timeout: Timeout) -> String {
 }
 
 /// As an Erlang list.
-struct List<'a, T>(&'a [T]);
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
 
 impl<T: Display> Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

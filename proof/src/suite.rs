@@ -11,6 +11,7 @@ use lexopt::prelude::*;
 use resurgam::sim::Report;
 use tokio::time::Instant;
 
+use crate::simulated::{self, sweep};
 use crate::{scenarios, seeded};
 
 /// A kind of simulated cases.
@@ -56,7 +57,38 @@ pub const ALL: &[Suite] = &[
         run: seeded::statems,
         seeds: 1_000,
     },
+    Suite {
+        name: "simulated-events",
+        run: seeded::events,
+        seeds: 1_000,
+    },
+    Suite {
+        name: "sweeps",
+        run: sweeps,
+        seeds: 2,
+    },
 ];
+
+/// The sweeps, until one fails.
+fn sweeps(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let mut sum = Figures::default();
+    for scenario in sweep::SCENARIOS {
+        for blow in sweep::Blow::ALL {
+            let mut figures = simulated::Figures::default();
+            sweep::one(scenario, blow, seeds.clone(), &mut figures);
+            if let Some(failure) = figures.failure {
+                let what = format!("{}, {blow:?}: {}", scenario.name, failure.message());
+                let text = failure.to_string();
+                return Err(Box::new(Failed::new(failure.seed(), &what, text)));
+            }
+            sum.cases += 1;
+            sum.runs += figures.runs;
+            sum.steps += figures.steps;
+            sum.faults += figures.faults;
+        }
+    }
+    Ok(sum)
+}
 
 /// What was done without a failure.
 #[derive(Copy, Clone, Debug, Default)]

@@ -81,6 +81,13 @@ fn simulated_state_machines_go_as_in_erlang() {
 }
 
 #[test]
+fn simulated_event_managers_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-events", 500);
+    }
+}
+
+#[test]
 fn runtime_does_what_the_model_does() {
     check(1_000, |node| Settled { node });
 }

@@ -45,6 +45,8 @@ pub(crate) enum Unanswered {
     Down(ExitReason),
     /// The [`Reply`](crate::Reply) was dropped.
     Dropped,
+    /// The request was not taken in, since the mailbox was full.
+    Full,
 }
 
 impl From<Unanswered> for CallError {
@@ -52,6 +54,7 @@ impl From<Unanswered> for CallError {
         match why {
             Unanswered::Down(reason) => Self::Down(reason),
             Unanswered::Dropped => Self::NoReply,
+            Unanswered::Full => Self::Full,
         }
     }
 }

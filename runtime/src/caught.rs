@@ -1,5 +1,5 @@
 //! Running what may be the user's code where a panic of it must not do harm:
-//! destructors and wakers.
+//! destructors, wakers, and whoever listens to the log.
 
 use std::any::Any;
 use std::fmt;
@@ -13,14 +13,18 @@ pub(crate) type PanicPayload = Box<dyn Any + Send>;
 
 /// Wakes by a waker that may be the user's own; a panic of it goes no further.
 pub(crate) fn wake_caught(waker: Waker) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        discard_payload(payload);
-    }
+    guarded(|| waker.wake());
 }
 
 /// Drops a value of the user's; a panic of its destructor goes no further.
 pub(crate) fn drop_caught<T>(value: T) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+    guarded(|| drop(value));
+}
+
+/// Does something in which code of the user's may panic, which goes no further:
+/// writes to the log, say, to which the user listens.
+pub(crate) fn guarded(act: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(act)) {
         discard_payload(payload);
     }
 }

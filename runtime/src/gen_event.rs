@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::caught::guarded;
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, ServerBuilder, ServerRef, StartError, StopServerError};
 use crate::name::Name;
@@ -269,7 +270,11 @@ impl<E: Send + Sync + 'static> EventManager<E> {
         id: HandlerId<H>,
     ) -> Result<H::Output, HandlerError> {
         self.ask(move |server, reply| {
-            let deleting = async move { reply.send(server.delete(&id).await) };
+            let deleting = async move {
+                let left = server.delete(&id).await;
+                // Dropped here, if nobody waits for it any more.
+                guarded(|| reply.send(left));
+            };
             deleting.boxed()
         })
         .await?

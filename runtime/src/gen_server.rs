@@ -8,10 +8,11 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::behaviour::{Behaviour, BehaviourBuilder, Birth};
+use crate::caught::guarded;
 use crate::exit_reason::ExitReason;
 use crate::node::{Node, later};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::context::Context;
+use crate::process::context::{Context, aliases_of};
 use crate::process_ref::ProcessRef;
 use crate::reply::Reply;
 use crate::sys::desk::Desk;
@@ -177,7 +178,9 @@ pub trait GenServer: Sized + Send + 'static {
     ) -> impl Future<Output = Result<(), ExitReason>> + Send {
         let server = ctx.pid();
         async move {
-            tracing::warn!(target: "resurgam::gen_server", %server, ?info, "unexpected info");
+            guarded(
+                || tracing::warn!(target: "resurgam::gen_server", %server, ?info, "unexpected info"),
+            );
             Ok(())
         }
     }
@@ -392,6 +395,8 @@ pub struct ServerContext<S: GenServer> {
     parent: Pid,
     ordered: Option<Box<Ordered<S::Message>>>,
 }
+
+aliases_of!([S: GenServer] ServerContext<S>, S::Message);
 
 /// What callbacks ordered to happen next. Most servers never do.
 struct Ordered<M> {

@@ -12,7 +12,7 @@ use crate::behaviour::{Behaviour, BehaviourBuilder, Birth, Info, InitError, Star
 use crate::exit_reason::ExitReason;
 use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::context::Context;
+use crate::process::context::{Context, aliases_of};
 use crate::process_ref::ProcessRef;
 use crate::sys::desk::Desk;
 use agenda::{Due, Order};
@@ -458,6 +458,8 @@ pub struct StatemContext<S: GenStatem> {
     /// What `sys` has put there.
     desk: Option<Box<Desk>>,
 }
+
+aliases_of!([S: GenStatem] StatemContext<S>, S::Message);
 
 /// An order for a timeout.
 type Ordered<S> = (

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 
+use crate::caught::guarded;
 use crate::node::{Dest, Node, later};
 use crate::pid::Pid;
 use crate::process::context::Context;
@@ -95,12 +96,16 @@ impl IntervalRef {
         self.pid
     }
 
-    /// Ends it. Nothing is done once this has returned (law TIMER-18).
+    /// Ends it. Nothing is sent, and no run begins, once this has returned (law
+    /// TIMER-18); one that has begun goes on.
     ///
     /// # Cancel safety
     ///
     /// It is ended all the same if the future is dropped after its first poll.
     pub async fn cancel(&self) {
+        if planted!(IntervalGoesOn) {
+            return;
+        }
         self.node.kill(self.pid);
         self.node.join(self.pid).await;
     }
@@ -154,13 +159,13 @@ impl Node {
         let interval = Interval::on(&self.within(), period);
         self.start_interval(move |node| async move {
             match dest {
-                Dest::Pid(pid) => {
+                Dest::Pid(pid) if !planted!(IntervalOutlivesTarget) => {
                     let ticks = pin!(send_ticks(&node, interval, dest, message));
                     match select(ticks, node.join(pid)).await {
                         Either::Left(((), _)) | Either::Right(_) => {}
                     }
                 }
-                Dest::Name(_) => send_ticks(&node, interval, dest, message).await,
+                Dest::Pid(_) | Dest::Name(_) => send_ticks(&node, interval, dest, message).await,
             }
         })
     }
@@ -178,21 +183,12 @@ impl Node {
     pub fn apply_interval<F>(
         &self,
         period: Duration,
-        mut apply: impl FnMut() -> F + Send + 'static,
+        apply: impl FnMut() -> F + Send + 'static,
     ) -> Result<IntervalRef, SpawnError>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let mut interval = Interval::on(&self.within(), period);
-        self.start_interval(move |node| async move {
-            loop {
-                interval.tick().await;
-                let run = apply();
-                if node.spawn(|_: Context<()>| run).is_err() {
-                    return;
-                }
-            }
-        })
+        self.start_applying(period, apply, false)
     }
 
     /// As [`apply_interval`](Self::apply_interval), but each waits for the last
@@ -209,7 +205,21 @@ impl Node {
     pub fn apply_repeatedly<F>(
         &self,
         period: Duration,
+        apply: impl FnMut() -> F + Send + 'static,
+    ) -> Result<IntervalRef, SpawnError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.start_applying(period, apply, true)
+    }
+
+    /// Runs what `apply` makes at each tick; before the next one it may wait for
+    /// the run to end.
+    fn start_applying<F>(
+        &self,
+        period: Duration,
         mut apply: impl FnMut() -> F + Send + 'static,
+        waits: bool,
     ) -> Result<IntervalRef, SpawnError>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -222,7 +232,9 @@ impl Node {
                 let Ok(process) = node.spawn(|_: Context<()>| run) else {
                     return;
                 };
-                process.join().await;
+                if waits {
+                    process.join().await;
+                }
             }
         })
     }
@@ -265,7 +277,7 @@ async fn send_ticks<M: Clone + Send + 'static>(
         interval.tick().await;
         let sent = node.send(dest.clone(), message.clone());
         if let Err(error @ SendError::WrongType { .. }) = sent {
-            tracing::warn!(target: "resurgam::timer", %error, "interval ended");
+            guarded(|| tracing::warn!(target: "resurgam::timer", %error, "interval ended"));
             return;
         }
     }

@@ -26,6 +26,7 @@ macro_rules! planted {
     };
 }
 
+mod admission;
 mod agent;
 mod answer;
 mod behaviour;
@@ -41,6 +42,7 @@ mod groups;
 mod interval;
 mod keys;
 mod lifecycle;
+mod long_schedule;
 mod mailbox;
 mod name;
 mod node;
@@ -72,6 +74,7 @@ mod testing;
 mod thread;
 mod timer;
 
+pub use admission::SendWait;
 pub use agent::{Agent, AgentFn, AgentServer};
 pub use behaviour::{
     Behaviour, BehaviourBuilder, Info, InitError, StartError, StopServerError, TimeoutTime,
@@ -98,6 +101,8 @@ pub use keys::{
 pub use lifecycle::{
     Lifecycle, LifecycleEvent, note_delay, note_giving_up, note_parking, note_restart,
 };
+pub use long_schedule::LongSchedule;
+pub use mailbox::{MailboxInfo, Overflow};
 pub use name::Name;
 pub use node::{Dest, InfoError, Node, NodeBuilder, NodeError, StopError, Straggler};
 pub use pid::{MonitorRef, Pid};

@@ -80,6 +80,30 @@ pub enum Lifecycle {
         /// Why the child was down.
         reason: ExitKind,
     },
+    /// A process has held its worker for longer than
+    /// [`NodeBuilder::long_schedule`](crate::NodeBuilder::long_schedule)
+    /// allows. Said again when the time has doubled.
+    LongSchedule {
+        /// The process.
+        pid: Pid,
+        /// For how long by now, in milliseconds.
+        millis: u64,
+    },
+    /// A process of which that was said has returned to the scheduler, or has
+    /// ended; its end is noted before this.
+    ScheduledOut {
+        /// The process.
+        pid: Pid,
+        /// For how long it held its worker, in milliseconds.
+        millis: u64,
+    },
+}
+
+impl Lifecycle {
+    /// A duration as the events have it.
+    pub(crate) fn millis(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Node {
@@ -87,7 +111,7 @@ impl Node {
     pub const LIFECYCLE_EVENTS: usize = 4096;
 
     /// The last lifecycle events of the node, the oldest first: at most
-    /// [`LIFECYCLE_EVENTS`](Self::LIFECYCLE_EVENTS) (laws XLIFE-01 to XLIFE-05).
+    /// [`LIFECYCLE_EVENTS`](Self::LIFECYCLE_EVENTS) (laws XLIFE-01 to XLIFE-07).
     ///
     /// Of one process, and of all processes that one spawns, they are in the
     /// order in which they happened.
@@ -144,7 +168,7 @@ pub fn note_delay(child: Option<Pid>, delay: Duration) {
     note(Lifecycle::Delayed {
         supervisor: process::self_pid(),
         child,
-        millis: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        millis: Lifecycle::millis(delay),
     });
 }
 

@@ -14,13 +14,20 @@
 //! nobody wrote need not take the lock.
 #![allow(unsafe_code)]
 
-use std::collections::VecDeque;
+mod bound;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::answer::{Incurred, Owed};
+use crate::caught::drop_caught;
 use crate::pool::{Empty, Lazy, Queue};
 use crate::process::owner::LateWaiter;
 use crate::signal::{Notice, Signal};
 use crate::sync::{Guard, Lock, UnsafeCell};
+
+use bound::{Bound, Verdict};
+pub(crate) use bound::{Door, Limit, Waiting};
+pub use bound::{MailboxInfo, Overflow};
 
 /// The senders' end, for messages of one type.
 // The layout is fixed, so that the core is found whatever the messages are.
@@ -46,17 +53,30 @@ pub(crate) struct Shared {
     pub(crate) signals: Queue<Stamped<Signal>>,
     /// Replies that calls in the queue wait for.
     pub(crate) owed: Incurred,
+    pub(crate) extra: Lazy<Extra>,
+}
+
+/// What most mailboxes do without.
+pub(crate) struct Extra {
     /// Those who wait for the end of a process whose mailbox is closed: they
     /// are told after all who came in time, in their order (laws SIG-01,
     /// SIG-17).
-    pub(crate) late: Lazy<Vec<LateWaiter>>,
+    pub(crate) late: Vec<LateWaiter>,
+    // Invariant: there is one if the flags say `BOUNDED`.
+    bound: Option<Box<Bound>>,
 }
 
-impl<T: 'static> Empty for Vec<T> {
-    const EMPTY: &'static Self = &Vec::new();
+impl Empty for Extra {
+    const EMPTY: &'static Self = &Self {
+        late: Vec::new(),
+        bound: None,
+    };
 
     fn empty() -> Self {
-        Self::new()
+        Self {
+            late: Vec::new(),
+            bound: None,
+        }
     }
 }
 
@@ -72,7 +92,7 @@ enum RunState {
     Running = 2 << 4,
     /// Taking its turn, and woken meanwhile.
     Notified = 3 << 4,
-    /// Ended. Nothing is taken in any more.
+    /// Ended. Nothing is taken in any more. No other state has this bit.
     Closed = 4 << 4,
 }
 
@@ -86,6 +106,8 @@ const OWED: u32 = 1 << 8;
 const ATTENTIVE: u32 = 1 << 3;
 /// Everybody who waited for the end was told; who comes now is told at once.
 const TOLD: u32 = 1 << 7;
+/// There is a bound to how many messages the mailbox holds.
+const BOUNDED: u32 = 1 << 9;
 /// The bits of the [`RunState`].
 const STATE: u32 = 7 << 4;
 
@@ -103,6 +125,34 @@ pub(crate) enum Attention {
 pub(crate) struct Stamped<T> {
     pub(crate) position: u64,
     pub(crate) value: T,
+}
+
+/// Why a message was not taken in.
+#[derive(Debug)]
+pub(crate) enum Rejected<T> {
+    /// The process has ended.
+    Closed(T),
+    /// The mailbox is full, which the sender is told.
+    Full(T),
+    /// The mailbox is full, and the message is to be dropped.
+    Dropped(T),
+}
+
+impl<T> Rejected<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Rejected<U> {
+        match self {
+            Self::Closed(value) => Rejected::Closed(change(value)),
+            Self::Full(value) => Rejected::Full(change(value)),
+            Self::Dropped(value) => Rejected::Dropped(change(value)),
+        }
+    }
+}
+
+/// Whether who pushes has reserved a place.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Placed {
+    Yes,
+    No,
 }
 
 /// Whether the caller now has to put the process into a run queue.
@@ -133,7 +183,7 @@ impl Core {
                 pushed: 0,
                 signals: Queue::EMPTY,
                 owed: Incurred::default(),
-                late: Lazy::default(),
+                extra: Lazy::default(),
             },
         ))
     }
@@ -204,6 +254,69 @@ impl Core {
     #[inline]
     pub(crate) fn is_signalled(&self) -> bool {
         self.0.flags() & SIGNALS != 0
+    }
+
+    /// Whether a receive must look at more than the messages that were taken:
+    /// signals wait, or there is a bound. For the owner.
+    #[inline]
+    pub(crate) fn needs_care(&self) -> bool {
+        self.0.flags() & (SIGNALS | BOUNDED) != 0
+    }
+
+    /// Whether there is a bound to how many messages it holds.
+    #[inline]
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.0.flags() & BOUNDED != 0
+    }
+
+    /// Sets a bound. For whoever makes the process.
+    pub(crate) fn set_bound(&self, limit: Limit) {
+        let mut locked = self.lock();
+        locked.0.flags |= BOUNDED;
+        locked.0.extra.bound = Some(Box::new(Bound::new(limit)));
+    }
+
+    /// Asks for a place; who would wait stands in the line if there is none.
+    pub(crate) fn knock(&self, wait: Option<&Waiting>) -> Door {
+        let mut locked = self.lock();
+        if locked.is_closed() {
+            return Door::Open;
+        }
+        locked.bound().map_or(Door::Open, |bound| bound.knock(wait))
+    }
+
+    /// A place that was reserved is not needed.
+    pub(crate) fn give_back(&self) {
+        if let Some(bound) = self.lock().bound() {
+            bound.give_back();
+        }
+    }
+
+    /// The next in the line, if there is room; a place is reserved for it.
+    pub(crate) fn admit(&self) -> Option<Waiting> {
+        self.lock().bound()?.admit()
+    }
+
+    /// Somebody who stood in the line waits no longer.
+    pub(crate) fn leave(&self, ticket: u64) -> Option<Waiting> {
+        self.lock().bound()?.leave(ticket)
+    }
+
+    /// Everybody who stands in the line.
+    pub(crate) fn dismiss(&self) -> BTreeMap<u64, Waiting> {
+        let mut locked = self.lock();
+        locked.bound().map(Bound::dismiss).unwrap_or_default()
+    }
+
+    /// How the bound stands, if there is one.
+    pub(crate) fn info(&self) -> Option<MailboxInfo> {
+        self.lock().bound().map(|bound| bound.info())
+    }
+
+    /// Messages ever dropped to make room for others.
+    #[cfg(feature = "sim")]
+    pub(crate) fn evicted(&self) -> u64 {
+        self.lock().bound().map_or(0, |bound| bound.evicted())
     }
 
     /// Whether messages wait to be taken. For the owner.
@@ -299,6 +412,54 @@ impl Locked<'_> {
         self.state() == RunState::Closed as u32
     }
 
+    /// Whether a message cannot simply be put into the queue.
+    #[inline]
+    fn is_particular(&self) -> bool {
+        self.0.flags & (RunState::Closed as u32 | BOUNDED) != 0
+    }
+
+    fn bound(&mut self) -> Option<&mut Bound> {
+        if self.0.flags & BOUNDED == 0 {
+            return None;
+        }
+        self.0.extra.bound.as_deref_mut()
+    }
+
+    /// How many messages have come that were not received, of which the owner
+    /// has received so many.
+    pub(crate) fn unreceived(&mut self, received: u64) -> usize {
+        let skipped = self.bound().map_or(0, |bound| bound.skipped);
+        (self.0.pushed - received - skipped) as usize
+    }
+
+    /// The owner learns which messages were dropped behind the `held` ones that
+    /// it has taken.
+    pub(crate) fn catch_up(
+        &mut self,
+        held: usize,
+        received: &mut u64,
+        notices: &mut VecDeque<Stamped<Notice>>,
+    ) {
+        let skipped = self
+            .bound()
+            .map_or(0, |bound| std::mem::take(&mut bound.skipped));
+        if skipped > 0 {
+            skip_messages(held, skipped, received, notices);
+        }
+    }
+
+    /// The owner has this many messages that it has not received; whether there
+    /// are any, here or there.
+    pub(crate) fn holds(&mut self, held: usize) -> bool {
+        match self.bound() {
+            Some(bound) => {
+                bound.held = held;
+                bound.len() > 0
+            }
+            None => held > 0,
+        }
+    }
+
     pub(crate) fn shared(&mut self) -> &mut Shared {
         &mut self.0
     }
@@ -379,15 +540,31 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Takes a message in, or gives it back if the process has ended.
+    /// Takes a message in, or gives it back.
     #[inline]
-    pub(crate) fn push(&self, message: M) -> Result<Wake, M> {
+    pub(crate) fn push(&self, message: M) -> Result<Wake, Rejected<M>> {
         let locked = self.core.lock();
-        if locked.is_closed() {
-            drop(locked);
-            return Err(message);
+        if locked.is_particular() {
+            return self.push_message(locked, message, Placed::No);
         }
         Ok(self.append(locked, message))
+    }
+
+    /// As `push`, of somebody who has reserved a place.
+    pub(crate) fn push_placed(&self, message: M) -> Result<Wake, Rejected<M>> {
+        self.push_message(self.core.lock(), message, Placed::Yes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_message(
+        &self,
+        locked: Locked<'_>,
+        message: M,
+        placed: Placed,
+    ) -> Result<Wake, Rejected<M>> {
+        self.push_closely(locked, message, None, placed)
+            .map_err(|rejected| rejected.map(|(message, _)| message))
     }
 
     /// As `push`, if `admit` says so under the lock; it may say which signal
@@ -398,28 +575,100 @@ impl<M> Mailbox<M> {
         admit: impl FnOnce() -> Option<Option<Signal>>,
     ) -> Result<Wake, M> {
         let mut locked = self.core.lock();
-        let admitted = (!locked.is_closed()).then(admit).flatten();
-        let Some(before) = admitted else {
+        let is_open = !locked.is_closed() && locked.bound().is_none_or(Bound::lets_in);
+        let Some(before) = is_open.then(admit).flatten() else {
             drop(locked);
             return Err(message);
         };
         let woken = before.map(|before| locked.append_signal(before));
+        let verdict = locked.bound().map(|bound| bound.take_in(Placed::No));
+        let replaced = self.make_room(&mut locked, verdict);
         let wake = self.append(locked, message);
+        drop_caught(replaced);
         Ok(woken.unwrap_or(wake))
     }
 
     /// As `push`, and notes the reply that the message asks for, so that the
     /// death of this process is told to the caller.
-    #[inline]
-    pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, (M, Owed)> {
+    #[inline(always)]
+    pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, Rejected<(M, Owed)>> {
         let mut locked = self.core.lock();
-        if locked.is_closed() {
-            drop(locked);
-            return Err((message, owed));
+        if locked.is_particular() {
+            return self.push_debt(locked, message, owed, Placed::No);
         }
         locked.0.owed.push(owed);
         locked.0.flags |= OWED;
         Ok(self.append(locked, message))
+    }
+
+    /// As `push_call`, of somebody who has reserved a place.
+    pub(crate) fn push_placed_call(
+        &self,
+        message: M,
+        owed: Owed,
+    ) -> Result<Wake, Rejected<(M, Owed)>> {
+        self.push_debt(self.core.lock(), message, owed, Placed::Yes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_debt(
+        &self,
+        locked: Locked<'_>,
+        message: M,
+        owed: Owed,
+        placed: Placed,
+    ) -> Result<Wake, Rejected<(M, Owed)>> {
+        self.push_closely(locked, message, Some(owed), placed)
+            .map_err(|rejected| {
+                rejected.map(|(message, owed)| {
+                    let owed = owed.expect("it came with the message");
+                    (message, owed)
+                })
+            })
+    }
+
+    /// As `push` or `push_call`, where it is closed or there is a bound.
+    #[cold]
+    fn push_closely(
+        &self,
+        mut locked: Locked<'_>,
+        message: M,
+        owed: Option<Owed>,
+        placed: Placed,
+    ) -> Result<Wake, Rejected<(M, Option<Owed>)>> {
+        if locked.is_closed() {
+            drop(locked);
+            return Err(Rejected::Closed((message, owed)));
+        }
+        let verdict = locked.bound().map(|bound| bound.take_in(placed));
+        match verdict {
+            Some(Verdict::Refuse) => {
+                drop(locked);
+                return Err(Rejected::Full((message, owed)));
+            }
+            Some(Verdict::Drop) => {
+                drop(locked);
+                return Err(Rejected::Dropped((message, owed)));
+            }
+            Some(Verdict::Take | Verdict::Replace) | None => {}
+        }
+        let replaced = self.make_room(&mut locked, verdict);
+        if let Some(owed) = owed {
+            locked.0.owed.push(owed);
+            locked.0.flags |= OWED;
+        }
+        let wake = self.append(locked, message);
+        drop_caught(replaced);
+        Ok(wake)
+    }
+
+    /// Takes out the message that is to be replaced, if one is.
+    fn make_room(&self, locked: &mut Locked<'_>, verdict: Option<Verdict>) -> Option<M> {
+        if verdict != Some(Verdict::Replace) {
+            return None;
+        }
+        self.with_queue(locked, VecDeque::pop_front)
     }
 
     #[inline]
@@ -444,6 +693,19 @@ impl<M> Mailbox<M> {
     /// core.
     #[inline]
     pub(crate) fn take(&self, locked: &mut Locked<'_>, inbox: &mut VecDeque<M>) {
+        if locked.0.flags & BOUNDED != 0 {
+            // Taken one by one, so that it is known which is the oldest.
+            return;
+        }
+        self.take_all(locked, inbox);
+    }
+
+    /// As [`take`](Self::take), also if there is a bound.
+    #[inline]
+    pub(crate) fn take_all(&self, locked: &mut Locked<'_>, inbox: &mut VecDeque<M>) {
+        if let Some(bound) = locked.bound() {
+            bound.held += std::mem::take(&mut bound.queued);
+        }
         self.with_queue(locked, |queue| {
             if inbox.is_empty() || planted!(InboxOverwritten) {
                 std::mem::swap(inbox, queue);
@@ -451,6 +713,16 @@ impl<M> Mailbox<M> {
                 inbox.append(queue);
             }
         });
+    }
+
+    /// Takes the oldest message of the queue out, where there is a bound.
+    pub(crate) fn take_one(&self, locked: &mut Locked<'_>) -> Option<M> {
+        let message = self.with_queue(locked, VecDeque::pop_front)?;
+        if let Some(bound) = locked.bound() {
+            bound.queued -= 1;
+            bound.held += 1;
+        }
+        Some(message)
     }
 
     /// Takes nothing in from now on; the messages that were left.
@@ -530,6 +802,24 @@ pub(crate) fn remove_message<M>(
     }
     *received += 1;
     Some(message)
+}
+
+/// So many messages, those behind the `held` ones of the inbox, are no more.
+/// The notices keep their places among the others.
+fn skip_messages(
+    held: usize,
+    skipped: u64,
+    received: &mut u64,
+    notices: &mut VecDeque<Stamped<Notice>>,
+) {
+    // Counted as if they had been the first, as in `remove_message`.
+    let end = *received + held as u64;
+    for notice in notices.iter_mut().filter(|n| n.position > *received) {
+        notice.position = (notice.position + skipped)
+            .min(end + skipped)
+            .max(notice.position);
+    }
+    *received += skipped;
 }
 
 /// Whether a buffer that held so many messages is too large to be kept by an

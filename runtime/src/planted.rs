@@ -121,6 +121,50 @@ bugs! {
     RetryForgotten,
     /// there may be one child more than max_children
     OneChildTooMany,
+    /// a task's result is lost if it was there before it was awaited
+    LateResultLost,
+    /// a task that is started linked is not
+    TaskNotLinked,
+    /// an ordered stream of tasks gives out what ends first
+    StreamUnordered,
+    /// an alias stays open when its monitor is taken back
+    AliasKept,
+    /// an answer by a reply alias leaves the alias open
+    ReplyAliasKept,
+    /// members that end stay in their groups
+    MembershipKept,
+    /// an interval goes on after its cancel
+    IntervalGoesOn,
+    /// an interval outlives the process it is aimed at
+    IntervalOutlivesTarget,
+    /// the oldest postponed event is dropped when the state changes
+    PostponedDropped,
+    /// a state timeout runs on when the state has changed
+    StateTimeoutKept,
+    /// a collection of requests loses those whose server is down
+    ResponseLost,
+    /// a selective receive looks at everything again when something comes
+    PlaceForgotten,
+    /// a selective receive looks at what came before its mark
+    MarkForgotten,
+    /// a priority message overtakes the signals its sender sent before
+    PriorityOvertakes,
+    /// an application starts before what it needs
+    DependencyUnheeded,
+    /// processes of an application outlive it
+    StraysLeft,
+    /// the owner of a handler that failed is not told
+    RemovalUntold,
+    /// a handler outlives the owner that has ended
+    HandlerOutlivesOwner,
+    /// keys of a process that has ended stay
+    KeysKept,
+    /// a bridge outlives what it stands for
+    BridgeOutlivesMain,
+    /// the place of one who waits no longer at a full mailbox is lost
+    PlaceLost,
+    /// who waits at a full mailbox is not told of its end
+    LineForgotten,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);

@@ -268,8 +268,9 @@ impl Process {
     }
 }
 
-/// Puts a monitor of this process into force.
-fn watch(process: &Process, reference: MonitorRef, target: Dest, special: Option<Special>) {
+/// Puts a monitor of this process into force; whether there is anybody to watch
+/// but itself (law MON-07).
+fn watch(process: &Process, reference: MonitorRef, target: Dest, special: Option<Special>) -> bool {
     let header = process.header();
     let (target, name) = match target {
         Dest::Pid(pid) => (pid, None),
@@ -279,7 +280,7 @@ fn watch(process: &Process, reference: MonitorRef, target: Dest, special: Option
         ),
     };
     if target == header.pid {
-        return;
+        return false;
     }
     let way = special.as_ref().and_then(Special::way);
     {
@@ -311,6 +312,7 @@ fn watch(process: &Process, reference: MonitorRef, target: Dest, special: Option
         (target, Signal::Monitor { reference, watcher })
     };
     NodeInner::deliver(&header.node, header.pid, to, signal);
+    true
 }
 
 /// Takes a monitor back; whether it was still in force. `false` means that its
@@ -344,7 +346,7 @@ fn take_back(process: &Process, reference: MonitorRef) -> bool {
         };
         (target, special)
     };
-    if let Some(special) = special {
+    if let Some(special) = &special {
         special.close(process.core());
     }
     observe!(header.node, |world| world.demonitored(reference));
@@ -354,6 +356,8 @@ fn take_back(process: &Process, reference: MonitorRef) -> bool {
         target,
         Signal::Demonitor { reference },
     );
+    // Last, since a destructor of the user's may panic.
+    drop(special);
     true
 }
 

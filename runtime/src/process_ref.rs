@@ -4,9 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::answer::Owed;
+use crate::admission::Place;
+use crate::answer::{Owed, Unanswered};
 use crate::exit_reason::ExitReason;
-use crate::mailbox::Wake;
+#[cfg(feature = "sim")]
+use crate::mailbox::Door;
+use crate::mailbox::{Rejected, Wake};
 use crate::name::Name;
 use crate::node::seam::{Load, observe};
 use crate::node::{Node, NodeInner};
@@ -15,7 +18,7 @@ use crate::process::cell::{Process, Typed};
 use crate::process::exit;
 use crate::process::join::Join;
 use crate::process::owner::LateWaiter;
-use crate::reply::{Call, CallError, Reply};
+use crate::reply::{self, Call, CallError, Reply};
 
 /// A typed reference to a process, cheap to clone.
 ///
@@ -118,13 +121,25 @@ pub enum SendError<M> {
         /// The message.
         message: M,
     },
+    /// The mailbox of the process is full and its bound says to refuse more,
+    /// or to wait, which a sender that does not wait cannot do (laws XMSG-03,
+    /// XMSG-04).
+    #[error("the mailbox of process {pid} is full")]
+    Full {
+        /// The process.
+        pid: Pid,
+        /// The message.
+        message: M,
+    },
 }
 
 impl<M> SendError<M> {
     /// The message that was not sent.
     pub fn into_message(self) -> M {
         match self {
-            Self::Unregistered { message, .. } | Self::WrongType { message, .. } => message,
+            Self::Unregistered { message, .. }
+            | Self::WrongType { message, .. }
+            | Self::Full { message, .. } => message,
         }
     }
 }
@@ -140,6 +155,11 @@ impl<M> fmt::Debug for SendError<M> {
             Self::WrongType { pid, expected, .. } => {
                 let mut out = f.debug_struct("WrongType");
                 out.field("pid", pid).field("expected", expected);
+                out
+            }
+            Self::Full { pid, .. } => {
+                let mut out = f.debug_struct("Full");
+                out.field("pid", pid);
                 out
             }
         };
@@ -197,8 +217,8 @@ impl<M: Send + 'static> ProcessRef<M> {
     }
 
     /// Sends a message and does not care whether it arrives: to a dead
-    /// process, an unknown name or a process of another message type it is
-    /// dropped (laws SIG-07, GS-37).
+    /// process, an unknown name, a process of another message type or a full
+    /// mailbox that refuses it, it is dropped (laws SIG-07, GS-37, XMSG-03).
     pub fn cast(&self, message: M) {
         if let Err(error) = self.send(message) {
             drop(error);
@@ -209,15 +229,12 @@ impl<M: Send + 'static> ProcessRef<M> {
     ///
     /// # Errors
     ///
-    /// If nobody has the name, or the process takes messages of another type;
-    /// the message is in the error.
+    /// If nobody has the name, the process takes messages of another type, or
+    /// its mailbox is full and refuses it; the message is in the error.
     #[inline]
     pub fn send(&self, message: M) -> Result<(), SendError<M>> {
         match &self.target {
-            Target::Process(process) => {
-                send_typed(process, message);
-                Ok(())
-            }
+            Target::Process(process) => send_typed(process, message),
             Target::Name(node, address) => match address.find(node) {
                 Some(process) => send_to(process, message),
                 None => Err(SendError::Unregistered {
@@ -280,6 +297,24 @@ impl<M: Send + 'static> ProcessRef<M> {
         }
     }
 
+    /// The process that a message would be sent to now.
+    pub(crate) fn receiver(&self, message: M) -> Result<(Typed<M>, M), SendError<M>> {
+        let process = match &self.target {
+            Target::Process(process) => return Ok((process.clone(), message)),
+            Target::Name(node, address) => match address.find(node) {
+                Some(process) => process,
+                None => {
+                    let name = address.name().clone();
+                    return Err(SendError::Unregistered { name, message });
+                }
+            },
+        };
+        match process.typed() {
+            Ok(process) => Ok((process, message)),
+            Err(process) => Err(wrong_type(&process, message)),
+        }
+    }
+
     /// The process meant now, if its messages are of this type.
     #[inline]
     pub(crate) fn resolve_typed(&self) -> Result<Cow<'_, M>, CallError> {
@@ -327,52 +362,156 @@ pub(crate) fn push_call<M: Send + 'static>(
 ) {
     let header = process.header();
     let request = Request(message, owed);
+    header
+        .node
+        .transmit(caller, header.pid, process, request, take_call);
+}
+
+/// A call arrives.
+#[inline(always)]
+fn take_call<M: Send + 'static>(process: &Typed<M>, Request(message, owed): Request<M>) {
+    let pushed = process.mailbox().push_call(message, owed);
+    if let Err(rejected) = scheduled(process, pushed) {
+        reject_call(process, rejected);
+    }
+}
+
+/// As [`push_call`], into a place that was kept for it.
+pub(crate) fn push_placed_call<M: Send + 'static>(
+    process: &Typed<M>,
+    caller: Pid,
+    message: M,
+    owed: Owed,
+    place: Place,
+) {
+    let header = process.header();
+    let request = Request((message, place), owed);
     header.node.transmit(
         caller,
         header.pid,
         process,
         request,
-        |process, Request(message, owed)| {
-            let pushed = process.mailbox().push_call(message, owed);
-            if let Err((message, reply)) = scheduled(process, pushed) {
-                let message = Box::new(message);
-                exit::tell_when_links_are(process, LateWaiter::Call { reply, message });
+        |process, Request((message, place), owed)| {
+            place.take();
+            let pushed = process.mailbox().push_placed_call(message, owed);
+            if let Err(rejected) = scheduled(process, pushed) {
+                reject_call(process, rejected);
             }
         },
     );
 }
 
+/// A call was not taken in: its caller is told.
+#[cold]
+#[inline(never)]
+fn reject_call<M: Send + 'static>(process: &Process, rejected: Rejected<(M, Owed)>) {
+    match rejected {
+        Rejected::Closed((message, reply)) => {
+            let message = Box::new(message);
+            exit::tell_when_links_are(process, LateWaiter::Call { reply, message });
+        }
+        Rejected::Full((message, owed)) | Rejected::Dropped((message, owed)) => {
+            reply::fail_unheard(process, owed, Unanswered::Full, Box::new(message));
+        }
+    }
+}
+
 /// Sends to a process that may take messages of another type.
 pub(crate) fn send_to<M: Send + 'static>(process: Process, message: M) -> Result<(), SendError<M>> {
     match process.typed() {
-        Ok(process) => {
-            send_typed(&process, message);
+        Ok(process) => send_typed(&process, message),
+        Err(process) => Err(wrong_type(&process, message)),
+    }
+}
+
+fn wrong_type<M>(process: &Process, message: M) -> SendError<M> {
+    SendError::WrongType {
+        pid: process.header().pid,
+        expected: process.message_type(),
+        message,
+    }
+}
+
+/// Sends a message; to a process that has ended it is dropped (law SIG-07).
+#[inline(always)]
+pub(crate) fn send_typed<M: Send + 'static>(
+    process: &Typed<M>,
+    message: M,
+) -> Result<(), SendError<M>> {
+    #[cfg(feature = "sim")]
+    {
+        let header = process.header();
+        if header.node.is_simulated() {
+            return send_simulated(process, message);
+        }
+    }
+    match scheduled(process, process.mailbox().push(message)) {
+        Ok(()) => Ok(()),
+        Err(rejected) => reject(process, rejected),
+    }
+}
+
+/// What the sender of a message that was not taken in is told.
+#[cold]
+#[inline(never)]
+fn reject<M>(process: &Process, rejected: Rejected<M>) -> Result<(), SendError<M>> {
+    match rejected {
+        Rejected::Closed(message) | Rejected::Dropped(message) => {
+            drop(message);
             Ok(())
         }
-        Err(process) => Err(SendError::WrongType {
+        Rejected::Full(message) => Err(SendError::Full {
             pid: process.header().pid,
-            expected: process.message_type(),
             message,
         }),
     }
 }
 
-/// Sends a message; to a process that has ended it is dropped (law SIG-07).
-#[inline]
-fn send_typed<M: Send + 'static>(process: &Typed<M>, message: M) {
-    #[cfg(feature = "sim")]
-    {
-        let header = process.header();
-        if header.node.is_simulated() {
+/// In a simulation a message is on its way for a while, and its place is kept.
+#[cfg(feature = "sim")]
+fn send_simulated<M: Send + 'static>(process: &Typed<M>, message: M) -> Result<(), SendError<M>> {
+    let header = process.header();
+    match process.core().knock(None) {
+        Door::Reserved => send_placed(process, message, Place::reserved(process)),
+        Door::Full | Door::Line(_) => {
+            let pid = header.pid;
+            return Err(SendError::Full { pid, message });
+        }
+        Door::Open => {
             let arrive = |process: &Typed<M>, Cast(message)| {
                 drop(scheduled(process, process.mailbox().push(message)));
             };
-            return header
+            header
                 .node
                 .transmit_from_here(header.pid, process, Cast(message), arrive);
         }
     }
-    drop(scheduled(process, process.mailbox().push(message)));
+    Ok(())
+}
+
+/// Sends a message for which a place is kept.
+pub(crate) fn send_placed<M: Send + 'static>(process: &Typed<M>, message: M, place: Place) {
+    let header = process.header();
+    header.node.transmit(
+        header.node.sender(),
+        header.pid,
+        process,
+        Kept(message, place),
+        |process, Kept(message, place)| {
+            place.take();
+            drop(scheduled(process, process.mailbox().push_placed(message)));
+        },
+    );
+}
+
+/// A message on its way to a place that is kept for it.
+struct Kept<M>(M, Place);
+
+impl<M: Send + 'static> Load for Kept<M> {
+    #[cfg(feature = "sim")]
+    fn describe(&self) -> String {
+        std::any::type_name::<M>().to_owned()
+    }
 }
 
 /// A message on its way.

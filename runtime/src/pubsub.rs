@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::caught::discard_payload;
+use crate::caught::{discard_payload, guarded};
 use crate::gen_server::ServerBuilder;
 use crate::keys::{DuplicateKeys, RegisterKeyError, Registry, RegistryServer};
 use crate::name::Name;
@@ -179,7 +179,9 @@ impl<E: Clone + 'static> PubSub<E> {
 fn send_caught<E>(topic: &str, tell: &Tell<E>, event: E) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| tell(event))) {
         discard_payload(payload);
-        tracing::warn!(target: "resurgam::pubsub", topic, "subscriber panicked over an event");
+        guarded(
+            || tracing::warn!(target: "resurgam::pubsub", topic, "subscriber panicked over an event"),
+        );
     }
 }
 

@@ -9,11 +9,12 @@ mod boxed;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::admission::{Admission, Admitted, Place};
 use crate::answer::{Debt, Owed, Replier, Server, Unanswered, Unsent, Waiter, answer, lend};
-use crate::caught::drop_caught;
+use crate::caught::{drop_caught, guarded};
 use crate::exit_reason::ExitReason;
 use crate::node::seam::{Load, observe};
 use crate::node::{NodeInner, later};
@@ -22,7 +23,7 @@ use crate::process::alarm::{Deadline, Time};
 use crate::process::body::{self, Checkpoint};
 use crate::process::cell::{Process, Typed};
 use crate::process::current;
-use crate::process_ref::{ProcessRef, push_call};
+use crate::process_ref::{ProcessRef, push_call, push_placed_call};
 use crate::timer::Sleep;
 
 pub use boxed::{AnyRef, BoxCall};
@@ -48,6 +49,10 @@ pub enum CallError {
         /// The type that was sent.
         offered: &'static str,
     },
+    /// The server's mailbox was full, and for the whole time of the call if its
+    /// bound says to wait: the request was not sent (laws XMSG-03 to XMSG-05).
+    #[error("mailbox of the server is full")]
+    Full,
     /// No reply came in time. The server may still act on the request; its
     /// late reply is dropped.
     #[error("no reply in time")]
@@ -84,30 +89,30 @@ pub(crate) fn fail(server: &Process, owed: Owed, why: Unanswered) {
     );
 }
 
-/// Tells a caller that its server was not there. The request holds the way
+/// Tells a caller why its request was not taken. The request holds the way
 /// back, which must not speak first: it is dropped after that.
-pub(crate) fn fail_unheard(server: &Process, owed: Owed, request: Box<dyn Send>) {
+pub(crate) fn fail_unheard(server: &Process, owed: Owed, why: Unanswered, request: Box<dyn Send>) {
     let header = server.header();
-    let (caller, unheard) = (owed.caller(), Unheard(owed, request));
+    let (caller, unheard) = (owed.caller(), Unheard(owed, why, request));
     header.node.transmit(
         header.pid,
         caller,
         &(),
         unheard,
-        |(), Unheard(owed, request)| {
-            owed.refuse(Unanswered::Down(ExitReason::NoProcess));
+        |(), Unheard(owed, why, request)| {
+            owed.refuse(why);
             drop_caught(request);
         },
     );
 }
 
-/// A request that nobody took, and who is in debt for it.
-struct Unheard(Owed, Box<dyn Send>);
+/// A request that nobody took, who is in debt for it, and why.
+struct Unheard(Owed, Unanswered, Box<dyn Send>);
 
 impl Load for Unheard {
     #[cfg(feature = "sim")]
     fn describe(&self) -> String {
-        "no such process".to_owned()
+        format!("not taken: {:?}", self.1)
     }
 }
 
@@ -279,12 +284,20 @@ pub struct Call<'a, M: Send + 'static, T: Send + 'static, F> {
 
 enum State<T: Send + 'static, F> {
     Unsent(F),
+    /// It waits for a place in a full mailbox.
+    Queued(Box<Queued<F>>),
     Waiting(Waiting<T>),
     Over,
 }
 
 struct Waiting<T> {
     answer: Waiter<T>,
+    limit: Limit,
+}
+
+struct Queued<F> {
+    request: F,
+    admission: Admission,
     limit: Limit,
 }
 
@@ -344,7 +357,7 @@ fn at_home<R>(cx: &Context<'_>, look: impl FnOnce(&Process) -> R) -> Option<R> {
 }
 
 /// Sends a request; where its answer comes.
-#[inline]
+#[inline(always)]
 pub(crate) fn request<M, T, F>(
     server: &Typed<M>,
     caller: Pid,
@@ -363,6 +376,25 @@ where
     observe!(server.header().node, |world| world
         .called(server.header().pid, &owed));
     push_call(server, caller, message, owed);
+    waiter
+}
+
+/// As [`request`], for which a place is kept.
+#[cold]
+#[inline(never)]
+fn request_placed<M, T, F>(server: &Typed<M>, caller: Pid, place: Place, make: F) -> Waiter<T>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    F: FnOnce(Reply<T>) -> M,
+{
+    let (waiter, replier, owed) = answer(caller, None, Server::of(server));
+    let message = make(Reply {
+        answer: Some(replier),
+    });
+    observe!(server.header().node, |world| world
+        .called(server.header().pid, &owed));
+    push_placed_call(server, caller, message, owed, place);
     waiter
 }
 
@@ -397,31 +429,26 @@ where
         self
     }
 
-    fn send(&self, request: F, cx: &Context<'_>) -> Result<Waiting<T>, CallError> {
+    /// Sends the request, or waits until it can be sent.
+    #[inline]
+    fn begin(&mut self, request: F, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
         let server = self.server.resolve_typed()?;
         if current::is(&server) {
-            return Err(CallError::CallingSelf);
+            return Poll::Ready(Err(CallError::CallingSelf));
         }
         let header = server.header();
+        let limit = Limit::new(&header.node, self.timeout, cx);
+        if server.core().is_bounded() {
+            return self.queue(request, &server, limit, cx);
+        }
         let home = current::on(&header.node, |process| {
             let is_own = current::has_waker(process.as_raw(), cx.waker());
             (process.header().pid, is_own.then(|| lend(process)))
         });
         let (caller, home) = home.unwrap_or((Pid::OUTSIDE, None));
         let answer = self::request(&server, caller, home, request);
-        let limit = Limit::new(&header.node, self.timeout, cx);
-        Ok(Waiting { answer, limit })
-    }
-
-    /// Sends the request.
-    #[inline]
-    fn begin(&mut self, request: F, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
-        let waiting = match self.send(request, cx) {
-            Ok(waiting) => waiting,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        let is_woken = matches!(waiting.limit, Limit::Process(_));
-        self.state = State::Waiting(waiting);
+        let is_woken = matches!(limit, Limit::Process(_));
+        self.state = State::Waiting(Waiting { answer, limit });
         if is_woken {
             // Also by what has come by now.
             return Poll::Pending;
@@ -429,11 +456,64 @@ where
         self.wait(cx)
     }
 
+    /// Waits for a place in a mailbox that has a bound.
+    #[cold]
+    #[inline(never)]
+    fn queue(
+        &mut self,
+        request: F,
+        server: &Process,
+        limit: Limit,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, CallError>> {
+        self.state = State::Queued(Box::new(Queued {
+            request,
+            admission: Admission::to(server),
+            limit,
+        }));
+        self.wait_in_line(cx)
+    }
+
+    /// Looks whether there is a place in the mailbox now.
+    #[cold]
+    #[inline(never)]
+    fn wait_in_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
+        let State::Queued(queued) = &mut self.state else {
+            return Poll::Pending;
+        };
+        let admitted = ready!(queued.admission.poll_until(cx, |cx| {
+            match queued.limit.poll(self.server.node(), cx) {
+                Time::Left => Poll::Pending,
+                Time::Up => Poll::Ready(()),
+            }
+        }));
+        let State::Queued(queued) = std::mem::replace(&mut self.state, State::Over) else {
+            unreachable!("just seen")
+        };
+        let Queued {
+            request,
+            admission,
+            limit,
+        } = *queued;
+        let (Admitted::Yes(place), Some(server)) = (admitted, admission.typed()) else {
+            return Poll::Ready(Err(CallError::Full));
+        };
+        let caller = server.header().node.sender();
+        let answer = match place {
+            Some(place) => request_placed(&server, caller, place, request),
+            None => self::request(&server, caller, None, request),
+        };
+        self.state = State::Waiting(Waiting { answer, limit });
+        // To look for the answer, and to leave a waker where it comes.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Looks for the reply, and whether the time is up.
     #[inline]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, CallError>> {
         let State::Waiting(waiting) = &mut self.state else {
-            return Poll::Pending;
+            return self.wait_in_line(cx);
         };
         match waiting.answer.poll(cx) {
             Poll::Ready(result) => Poll::Ready(result),
@@ -474,10 +554,12 @@ fn warn_of_cycle(server: Pid) {
     if current::with(is_cycle) == Some(true)
         && let Some(caller) = current::with(|process| process.header().pid)
     {
-        tracing::warn!(
-            target: "resurgam::call", %caller, %server,
-            "call timed out: the server waits for a reply of the caller"
-        );
+        guarded(|| {
+            tracing::warn!(
+                target: "resurgam::call", %caller, %server,
+                "call timed out: the server waits for a reply of the caller"
+            );
+        });
     }
 }
 
@@ -499,7 +581,7 @@ where
         }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Unsent(request) => self.begin(request, cx),
-            State::Waiting(_) | State::Over => unreachable!("just seen"),
+            State::Queued(_) | State::Waiting(_) | State::Over => unreachable!("just seen"),
         }
     }
 }

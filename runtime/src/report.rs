@@ -3,11 +3,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::caught::discard_payload;
+use crate::caught::guarded;
 use crate::exit_reason::{ExitKind, ExitReason};
 use crate::name::Name;
 use crate::node::Node;
@@ -161,18 +160,15 @@ pub(crate) fn ended(process: &Process, death: &Death) {
         Death::Own(_) | Death::Ordered(_) => return,
     };
     let crashes = &process.header().node.crashes;
-    let is_heard = tracing::enabled!(target: "resurgam::crash", tracing::Level::ERROR);
-    if crashes.most == 0 && !is_heard {
-        return;
-    }
-    let reported = panic::catch_unwind(AssertUnwindSafe(|| {
+    guarded(|| {
+        let is_heard = || tracing::enabled!(target: "resurgam::crash", tracing::Level::ERROR);
+        if crashes.most == 0 && !is_heard() {
+            return;
+        }
         let report = Arc::new(CrashReport::of(process, reason));
         crashes.note(&report);
         report.tell();
-    }));
-    if let Err(payload) = reported {
-        discard_payload(payload);
-    }
+    });
 }
 
 impl CrashReport {

@@ -313,7 +313,10 @@ impl<T: Send + 'static, L> Stream for RequestCollection<T, L> {
         if stopped() {
             return Poll::Pending;
         }
-        let told = ready!(self.requests.poll_next_unpin(cx));
+        let mut told = ready!(self.requests.poll_next_unpin(cx));
+        while planted!(ResponseLost) && matches!(told, Some((Err(CallError::Down(_)), _))) {
+            told = ready!(self.requests.poll_next_unpin(cx));
+        }
         Poll::Ready(told.and_then(|(response, label)| Some((response, label?))))
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod host;
 mod local;
 mod next;
+mod patience;
 mod sleepers;
 pub(crate) mod watchdog;
 
@@ -16,10 +17,11 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 
 use crate::process::cell::Process;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
 use local::Local;
 use next::Next;
+use patience::Running;
 use sleepers::Sleepers;
 use watchdog::Watchdog;
 
@@ -34,7 +36,7 @@ pub(crate) struct Scheduler {
     spares: Sleepers,
     /// How many hosts are no spares.
     regular: usize,
-    watchdog: Watchdog,
+    pub(crate) watchdog: Watchdog,
     /// Whether the node is over and the hosts can go.
     done: AtomicBool,
 }
@@ -46,8 +48,21 @@ struct Shared {
     /// The process just woken; the next to run.
     next: Next,
     stealer: Stealer<Task>,
-    /// Counts the turns of processes, for the watchdog.
-    turns: AtomicU64,
+    /// Counts how often it looked for a process to run.
+    turns: AtomicU32,
+    /// The address of the process that has its turn here; 0 between turns of
+    /// the host. It is for the watchdog, which compares it and no more.
+    running: AtomicUsize,
+}
+
+impl Shared {
+    fn running(&self) -> Option<Running> {
+        let running = Running {
+            turn: self.turns.load(Ordering::Relaxed),
+            process: self.running.load(Ordering::Relaxed),
+        };
+        (running.process != 0).then_some(running)
+    }
 }
 
 impl Scheduler {
@@ -63,7 +78,8 @@ impl Scheduler {
         let shared = queues.iter().map(|queue| Shared {
             next: Next::default(),
             stealer: queue.stealer(),
-            turns: AtomicU64::new(0),
+            turns: AtomicU32::new(0),
+            running: AtomicUsize::new(0),
         });
         let (watchdog, rung) = Watchdog::new();
         let scheduler = Self {
@@ -215,12 +231,17 @@ impl Scheduler {
         host >= self.regular
     }
 
-    /// How many turns of processes each host has begun, but for the spares.
-    fn turns(&self) -> Vec<u64> {
+    /// How often each host has looked for a process, but for the spares.
+    fn turns(&self) -> Vec<u32> {
         self.hosts[..self.regular]
             .iter()
             .map(|host| host.turns.load(Ordering::Relaxed))
             .collect()
+    }
+
+    /// The turn that each host is in, and of which process; the spares too.
+    fn running(&self) -> impl Iterator<Item = Option<Running>> {
+        self.hosts.iter().map(Shared::running)
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -63,7 +63,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Poll, Waker};
@@ -105,6 +105,7 @@ pub struct Sim {
     steps: u64,
     order: Option<Order>,
     killable: Option<Vec<(u64, Vec<Pid>)>>,
+    outsiders: Vec<Outsider>,
     /// When everything was last looked at, and how many processes there were.
     last_check: u64,
     population: u64,
@@ -117,20 +118,24 @@ pub fn is_alive(node: &Node, pid: Pid) -> bool {
     node.inner().table.get(pid).is_some()
 }
 
-/// A fault that a sweep wants: whom it strikes, before which step.
+/// A fault that a sweep wants, and before which step.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) step: u64,
-    pub(crate) victim: Pid,
     pub(crate) blow: Blow,
 }
 
-/// What a sweep does to its victim.
+/// What a sweep does.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Blow {
-    Kill,
-    Panic,
+    Kill(Pid),
+    Panic(Pid),
+    /// The node is stopped, and the scenario is not run any further.
+    Stop,
 }
+
+/// What a run is unwound with when a sweep has stopped its node.
+pub(crate) struct StoppedHere;
 
 /// How a run is to be.
 pub(crate) struct Setup {
@@ -172,6 +177,7 @@ impl Sim {
             steps: 0,
             order: setup.order,
             killable: setup.surveyed.then(Vec::new),
+            outsiders: Vec::new(),
             last_check: 0,
             population: 0,
             _ambient: ambient,
@@ -213,6 +219,30 @@ impl Sim {
     /// which nobody would restart.
     pub fn protect(&mut self, pid: Pid) {
         self.world.state.lock().protected.insert(pid);
+    }
+
+    /// Lets no fault strike the processes that `choose` says yes to, those that
+    /// are not there yet from their first step on, and each time that they are
+    /// started anew. Sweeps leave them alone too. It is asked as
+    /// [`Faults::only`] is, and adds to what was protected before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::sim::{Faults, Plan};
+    /// use resurgam_runtime::{Context, Node};
+    ///
+    /// Plan::new().seeds(5).run(|sim| {
+    ///     sim.protect_all(|who| who.name.as_ref().is_some_and(|name| name.as_str() == "disk"));
+    ///     sim.faults(Faults::none().kill(0.5));
+    ///     let disk = Node::current().spawn_options().name("disk");
+    ///     let disk = disk.spawn(|_: Context<()>| async {}).unwrap();
+    ///     assert!(sim.run(disk.process.join()).is_normal());
+    /// });
+    /// ```
+    pub fn protect_all(&mut self, choose: impl Fn(&Victim) -> bool + Send + Sync + 'static) {
+        let mut state = self.world.state.lock();
+        state.protected_kinds.push(Arc::new(choose));
     }
 
     /// One of the numbers below `bound`, from the run's tape: part of what a
@@ -299,6 +329,34 @@ impl Sim {
                 return output;
             }
         }
+    }
+
+    /// Runs a future outside any process, as a plain task of Tokio's would be
+    /// run, beside all that happens from now on. When the node has stopped it
+    /// must be done, or the simulation fails: whoever waits outside is told too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::sim::Plan;
+    /// use resurgam_runtime::{CallError, Context, Message, Reply};
+    ///
+    /// Plan::new().seeds(5).run(|sim| {
+    ///     let silent = sim.client(|mut ctx: Context<Reply<u8>>| async move {
+    ///         let mut kept = Vec::new();
+    ///         while let Message::User(reply) = ctx.receive().await {
+    ///             kept.push(reply);
+    ///         }
+    ///     });
+    ///     sim.outside(async move {
+    ///         let answer = silent.call(|reply| reply).no_timeout().await;
+    ///         assert!(matches!(answer, Err(CallError::Down(_))));
+    ///     });
+    ///     // The end of the run stops the node.
+    /// });
+    /// ```
+    pub fn outside(&mut self, future: impl Future<Output = ()> + 'static) {
+        self.outsiders.push(Outsider::new(future));
     }
 
     /// Spawns a process that stands for the outside: faults do not strike it,
@@ -401,24 +459,52 @@ impl Sim {
     }
 
     /// Stops the node in good order, and checks that nothing is left: no
-    /// process, name, timer, or signal on its way. Every run ends with it.
+    /// process, name, timer, or signal on its way, and nobody who waits
+    /// [outside](Self::outside). Every run ends with it.
     ///
     /// # Panics
     ///
     /// If something is left.
     pub fn stop(&mut self) {
+        self.shut_down();
+        let end = self.world.clock.now() + GRACE;
+        self.end_all(&ExitReason::Kill, end, Node::processes);
+        self.expect_nothing_left();
+    }
+
+    /// Stops the node in the midst of a run, as a sweep wants it. Nobody has to
+    /// be killed: what does not end by itself waits for what never comes.
+    fn stop_here(&mut self) -> ! {
+        // The stop takes away what a client counts on.
+        self.world.books.lock().clients.clear();
+        self.shut_down();
+        let left = self.node.processes();
+        assert!(
+            left.is_empty(),
+            "the node is stopped, and an hour later there are processes that did not \
+             shut down: {left:?}"
+        );
+        self.expect_nothing_left();
+        resume_unwind(Box::new(StoppedHere));
+    }
+
+    /// Takes no new processes, and tells those that there are to shut down.
+    fn shut_down(&mut self) {
         self.heal();
         self.node.inner().table.close();
         let end = self.world.clock.now() + GRACE;
         self.end_all(&ExitReason::Shutdown, end, Node::roots);
-        self.end_all(&ExitReason::Kill, end + GRACE, Node::processes);
+    }
+
+    fn expect_nothing_left(&mut self) {
         let left = self.node.processes();
         assert!(
             left.is_empty(),
             "I9: after the stop there are processes left: {left:?}"
         );
-        // Signals to those who are gone are still under way.
-        while self.world.is_under_way() && self.step_until(None) {}
+        // Signals to those who are gone are still under way, and those outside
+        // have still to hear of it.
+        while (self.world.is_under_way() || !self.outsiders.is_empty()) && self.step_until(None) {}
         let inner = self.node.inner();
         let names = self.node.registered();
         assert!(
@@ -431,6 +517,11 @@ impl Sim {
             "I9: after the stop there are {timers} timers left"
         );
         self.world.books.lock().check_at_rest(inner);
+        let waiting = self.outsiders.len();
+        assert!(
+            waiting == 0,
+            "I9: after the stop there are {waiting} futures outside that wait for ever"
+        );
         self.fail_if_violated();
     }
 
@@ -462,11 +553,25 @@ impl Sim {
         self.survey();
         self.check_now_and_then();
         let limit = limit.unwrap_or_else(|| self.begun + VirtualClock::END);
-        let Some(action) = self.world.next(limit) else {
-            return false;
+        // Those outside go on when chance wants it, and before time passes.
+        let is_woken = self.outsiders.iter().any(Outsider::is_woken);
+        let goes_on = is_woken && self.random(2) == 0;
+        let limit = if is_woken {
+            self.world.clock.now()
+        } else {
+            limit
         };
+        let action = if goes_on {
+            None
+        } else {
+            self.world.next(limit)
+        };
+        match action {
+            Some(action) => self.perform(action),
+            None if is_woken => self.poll_outsiders(),
+            None => return false,
+        }
         self.steps += 1;
-        self.perform(action);
         self.fail_if_violated();
         true
     }
@@ -479,6 +584,12 @@ impl Sim {
         if self.steps >= due && self.world.is_at_rest() {
             self.check_at_rest();
         }
+    }
+
+    /// Polls those outside that were woken.
+    fn poll_outsiders(&mut self) {
+        self.outsiders
+            .retain_mut(|outsider| !outsider.is_woken() || outsider.poll().is_pending());
     }
 
     fn perform(&self, action: Action) {
@@ -517,17 +628,18 @@ impl Sim {
         ));
     }
 
-    /// Kills whom a sweep wants killed now.
+    /// Does what a sweep wants done now.
     fn obey_order(&mut self) {
         if let Some(order) = self.order
             && order.step == self.steps
         {
             self.order = None;
-            match order.blow {
-                Blow::Kill => self.kill(order.victim),
-                Blow::Panic => self.let_panic(order.victim),
-            }
             self.world.faults_done.fetch_add(1, Ordering::Relaxed);
+            match order.blow {
+                Blow::Kill(victim) => self.kill(victim),
+                Blow::Panic(victim) => self.let_panic(victim),
+                Blow::Stop => self.stop_here(),
+            }
         }
     }
 
@@ -601,7 +713,40 @@ impl Drop for Sim {
     }
 }
 
-/// Whether the future of [`Sim::block_on`] was woken.
+/// A future that is polled outside any process.
+struct Outsider {
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    woken: Arc<Woken>,
+}
+
+impl Outsider {
+    fn new(future: impl Future<Output = ()> + 'static) -> Self {
+        Self {
+            future: Box::pin(future),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+        }
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+
+    fn poll(&mut self) -> Poll<()> {
+        self.woken.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self.woken));
+        self.future
+            .as_mut()
+            .poll(&mut task::Context::from_waker(&waker))
+    }
+}
+
+impl std::fmt::Debug for Outsider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Outsider").field(&self.is_woken()).finish()
+    }
+}
+
+/// Whether a future outside any process was woken.
 struct Woken(AtomicBool);
 
 impl task::Wake for Woken {

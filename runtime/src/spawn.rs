@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::mailbox::{Limit, Overflow};
 use crate::name::Name;
 use crate::node::seam::observe;
 use crate::node::{Node, NodeInner};
@@ -78,6 +79,7 @@ pub(crate) struct Manner {
     link: bool,
     monitor: bool,
     exit_mode: ExitMode,
+    limit: Option<Limit>,
 }
 
 impl Manner {
@@ -88,6 +90,7 @@ impl Manner {
         link: false,
         monitor: false,
         exit_mode: ExitMode::Fatal,
+        limit: None,
     };
 
     /// As [`PLAIN`](Self::PLAIN), but linked to whoever spawns it.
@@ -142,6 +145,41 @@ impl SpawnOptions {
     /// Lets the process trap exits from its first moment.
     pub fn trap_exit(mut self) -> Self {
         self.manner.exit_mode = ExitMode::Trapped;
+        self
+    }
+
+    /// Bounds the mailbox: it holds this many messages at most, and `overflow`
+    /// says what becomes of one more (laws XMSG). Without this it holds any
+    /// number, as in Erlang.
+    ///
+    /// Exits, downs, orders and replies are not counted and never held up.
+    ///
+    /// # Panics
+    ///
+    /// If the capacity is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Context, Node, Overflow, SendError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::new()?;
+    /// let options = node.spawn_options().mailbox(1, Overflow::Refuse);
+    /// let sleeper = options.spawn(|_: Context<u32>| std::future::pending::<()>())?;
+    /// sleeper.process.send(1)?;
+    /// let refused = sleeper.process.send(2).unwrap_err();
+    /// assert!(matches!(refused, SendError::Full { message: 2, .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn mailbox(self, capacity: usize, overflow: Overflow) -> Self {
+        self.limit(Limit::new(capacity, overflow))
+    }
+
+    pub(crate) fn limit(mut self, limit: Limit) -> Self {
+        self.manner.limit = Some(limit);
         self
     }
 
@@ -247,6 +285,9 @@ impl Manner {
             owner,
         ));
         let (life, process) = (newborn.life, newborn.process);
+        if let Some(limit) = self.limit {
+            process.core().set_bound(limit);
+        }
         node.table.publish(newborn.for_table);
         if let Some(name) = &self.name
             && let Err(error) = node.registry.register(name, &process)

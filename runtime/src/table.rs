@@ -183,12 +183,23 @@ impl Table {
 
     /// All processes of this moment, in the order of their slots.
     pub(crate) fn all(&self) -> Vec<Process> {
-        let used = self.free.0.lock().fresh as usize;
-        let pages = self.pages.iter().filter_map(OnceLock::get);
-        let slots = pages.flatten().take(used);
-        slots
+        self.slots()
             .filter_map(|slot| slot.process.lock().clone())
             .collect()
+    }
+
+    /// The process with this address, if it is in the table.
+    pub(crate) fn at(&self, address: usize) -> Option<Process> {
+        let is_there = |process: &&Process| process.as_raw().addr().get() == address;
+        self.slots()
+            .find_map(|slot| slot.process.lock().as_ref().filter(is_there).cloned())
+    }
+
+    /// The slots that were ever used.
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let used = self.free.0.lock().fresh as usize;
+        let pages = self.pages.iter().filter_map(OnceLock::get);
+        pages.flatten().take(used)
     }
 
     /// Notes something else than a spawn or an end.

@@ -225,8 +225,8 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let manner = match linked_to {
-            Some(_) => Manner::LINKED,
-            None => Manner::PLAIN,
+            Some(_) if !planted!(TaskNotLinked) => Manner::LINKED,
+            Some(_) | None => Manner::PLAIN,
         };
         let (work, place) = Work::new(future);
         let spawned = manner.spawn(node, move |_: Context<Infallible>| work.begin())?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::iter;
 
 use crate::answer::Owed;
-use crate::mailbox::{Attention, Entry, Mailbox, Stamped, Wake, next_entry};
+use crate::mailbox::{Attention, Entry, Mailbox, Rejected, Stamped, Wake, next_entry};
 use crate::pool::Queue;
 use crate::signal::{Notice, Signal};
 
@@ -44,11 +44,11 @@ impl<M> Owned<M> {
     }
 
     pub(crate) fn push(&self, message: M) -> Result<Wake, M> {
-        self.0.push(message)
+        self.0.push(message).map_err(closed)
     }
 
     pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, (M, Owed)> {
-        self.0.push_call(message, owed)
+        self.0.push_call(message, owed).map_err(closed)
     }
 
     pub(crate) fn push_signal(&self, signal: Signal) -> Result<Wake, Signal> {
@@ -95,6 +95,14 @@ impl<M> Owned<M> {
             signals: std::mem::take(&mut shared.signals),
             owed: iter::from_fn(|| shared.owed.pop()).collect(),
         }
+    }
+}
+
+/// What was not taken in by a mailbox without a bound.
+fn closed<T>(rejected: Rejected<T>) -> T {
+    match rejected {
+        Rejected::Closed(value) => value,
+        Rejected::Full(_) | Rejected::Dropped(_) => unreachable!("there is no bound"),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::body::{self, Checkpoint};
 use crate::process::cell::Process;
-use crate::process::context::Context;
+use crate::process::context::{Context, aliases_of};
 use crate::process::current;
 use crate::process::select::MessageRef;
 use crate::process_ref::ProcessRef;
@@ -95,6 +95,8 @@ pub struct ThreadContext<M> {
     context: Context<M>,
     waiting: Waiting,
 }
+
+aliases_of!([M: Send + 'static] ThreadContext<M>, M);
 
 /// Where the thread waits.
 #[derive(Debug)]

@@ -4,14 +4,16 @@
 //! it, looks at the node to see who really lives, and says what is against the
 //! law. It shares nothing with the policy but the ranks of children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use resurgam_runtime::sim::{self, Check};
 use resurgam_runtime::{Node, Pid, self_pid};
 
+use crate::child_spec::{ChildId, ChildSpec};
 use crate::children::Rank;
 use crate::intensity::RestartIntensity;
+use crate::needs::Pace;
 use crate::policy::{Event, Step, Strategy};
 
 #[cfg(test)]
@@ -21,13 +23,15 @@ mod tests;
 #[derive(Debug)]
 pub(crate) enum Deed<'a> {
     /// It has begun to be one.
-    Supervises(Strategy, RestartIntensity),
-    /// This child of a static one has a budget of its own.
-    Budgets(Rank, RestartIntensity),
+    Supervises(Strategy, RestartIntensity, Pace),
+    /// A static one has this child.
+    Adds(Rank, &'a ChildSpec),
     /// A static one begins to carry out what follows from an event.
     Follows(&'a Event),
     /// A static one is about to take a step.
     Takes(&'a Step),
+    /// A concurrent one hears what came of a step.
+    Hears(&'a Event),
     /// A child of a static one runs.
     Started(Rank, Pid),
     /// A child of a dynamic one runs.
@@ -63,6 +67,9 @@ type Lives<'a> = &'a dyn Fn(Pid) -> bool;
 struct Watched {
     strategy: Strategy,
     intensity: RestartIntensity,
+    pace: Pace,
+    /// What is known of the children of a concurrent one.
+    specs: BTreeMap<Rank, Known>,
     /// The budgets of single children.
     budgets: BTreeMap<Rank, RestartIntensity>,
     /// The restarts that may still count, oldest first: for the budget of all,
@@ -79,6 +86,13 @@ struct Watched {
     gone_since: Option<Instant>,
 }
 
+/// A child of a concurrent supervisor.
+#[derive(Debug)]
+struct Known {
+    id: ChildId,
+    after: Vec<ChildId>,
+}
+
 /// How far the steps that follow from one event have gone.
 #[derive(Debug, Default)]
 struct Pass {
@@ -87,6 +101,9 @@ struct Pass {
     restarts_at: Option<(Rank, Instant)>,
     last_started: Option<Rank>,
     last_stopped: Option<Rank>,
+    /// Of a concurrent one: who went down, or is to come up for the first time,
+    /// and is not up yet.
+    down: BTreeSet<Rank>,
 }
 
 impl Check for Audit {
@@ -101,8 +118,9 @@ impl Audit {
     const GRACE: Duration = Duration::from_secs(600);
 
     fn note(&mut self, supervisor: Pid, deed: Deed<'_>, lives: Lives<'_>) -> Result<(), String> {
-        if let Deed::Supervises(strategy, intensity) = deed {
-            self.0.insert(supervisor, Watched::new(strategy, intensity));
+        if let Deed::Supervises(strategy, intensity, pace) = deed {
+            let watched = Watched::new(strategy, intensity, pace);
+            self.0.insert(supervisor, watched);
             return Ok(());
         }
         match self.0.get_mut(&supervisor) {
@@ -143,10 +161,12 @@ impl Audit {
 }
 
 impl Watched {
-    fn new(strategy: Strategy, intensity: RestartIntensity) -> Self {
+    fn new(strategy: Strategy, intensity: RestartIntensity, pace: Pace) -> Self {
         Self {
             strategy,
             intensity,
+            pace,
+            specs: BTreeMap::new(),
             budgets: BTreeMap::new(),
             restarts: BTreeMap::new(),
             gave_up: false,
@@ -160,16 +180,30 @@ impl Watched {
     fn note(&mut self, deed: Deed<'_>, lives: Lives<'_>) -> Result<(), String> {
         match deed {
             Deed::Supervises(..) => Ok(()),
-            Deed::Budgets(rank, intensity) => {
-                self.budgets.insert(rank, intensity);
+            Deed::Adds(rank, spec) => {
+                self.adds(rank, spec);
                 Ok(())
             }
             Deed::Follows(event) => {
                 self.pass = Pass::after(event, &self.children);
+                self.goes_down(event);
                 self.in_time(event)
             }
-            Deed::Takes(Step::Start(rank)) => self.starts(*rank, lives),
-            Deed::Takes(Step::Stop(rank)) => self.stops(*rank, lives),
+            Deed::Hears(event) => {
+                self.hears(event);
+                Ok(())
+            }
+            Deed::Takes(Step::Start(rank)) => {
+                self.counts()?;
+                match self.pace {
+                    Pace::InTurn => self.starts(*rank, lives),
+                    Pace::SideBySide => self.starts_beside(*rank),
+                }
+            }
+            Deed::Takes(Step::Stop(rank)) => match self.pace {
+                Pace::InTurn => self.stops(*rank, lives),
+                Pace::SideBySide => self.stops_beside(*rank, lives),
+            },
             Deed::Takes(Step::Delay(rank, due)) => {
                 self.delays.insert(*rank, *due);
                 self.nobody_beside(*rank, "delays", lives)
@@ -184,7 +218,7 @@ impl Watched {
                 self.spends()
             }
             Deed::Takes(Step::Abort(_)) => self.ends(lives),
-            Deed::Takes(Step::Wait | Step::Retry(_) | Step::ShutDown) => Ok(()),
+            Deed::Takes(Step::Wait | Step::Await | Step::Retry(_) | Step::ShutDown) => Ok(()),
             Deed::Started(rank, pid) => self.started(rank, pid, lives),
             Deed::Adopted(pid) => {
                 self.children.insert(pid, None);
@@ -199,12 +233,121 @@ impl Watched {
         }
     }
 
+    fn adds(&mut self, rank: Rank, spec: &ChildSpec) {
+        if let Some(own) = spec.get_restart_intensity() {
+            self.budgets.insert(rank, own);
+        }
+        if self.pace == Pace::SideBySide {
+            let known = Known {
+                id: spec.id().clone(),
+                after: spec.get_after().to_vec(),
+            };
+            self.specs.insert(rank, known);
+        }
+    }
+
+    /// However many children follow on one event, that is one restart.
+    fn counts(&mut self) -> Result<(), String> {
+        match self.pass.restarts_at.take() {
+            Some((cause, now)) => self.restarts(Some(cause), now),
+            None => Ok(()),
+        }
+    }
+
+    /// Whom an event of a concurrent one finds down.
+    fn goes_down(&mut self, event: &Event) {
+        match event {
+            Event::Begin => self.pass.down.extend(self.specs.keys()),
+            Event::Exited { pid, .. } => {
+                let rank = self.children.get(pid).copied().flatten();
+                self.pass.down.extend(rank);
+            }
+            Event::Due { rank, .. } | Event::Restart(rank) => {
+                self.pass.down.insert(*rank);
+            }
+            Event::Retry { ticket, .. } => {
+                self.pass.down.insert(ticket.rank());
+            }
+            Event::End
+            | Event::Started(..)
+            | Event::Ignored(_)
+            | Event::Failed(..)
+            | Event::Stopped(_)
+            | Event::GoOn => {}
+        }
+    }
+
+    fn hears(&mut self, event: &Event) {
+        match event {
+            // One that said `ignore` counts as up.
+            Event::Started(rank, _) | Event::Ignored(rank) => {
+                self.pass.down.remove(rank);
+            }
+            Event::Failed(..)
+            | Event::Stopped(_)
+            | Event::Begin
+            | Event::End
+            | Event::Exited { .. }
+            | Event::Retry { .. }
+            | Event::Due { .. }
+            | Event::Restart(_)
+            | Event::GoOn => {}
+        }
+    }
+
+    /// I8: when those that it needs are up.
+    fn starts_beside(&mut self, rank: Rank) -> Result<(), String> {
+        self.pass.down.insert(rank);
+        let lacks = |need: &Rank| self.needs(rank, *need);
+        match self.pass.down.iter().find(|need| lacks(need)) {
+            Some(need) => Err(format!(
+                "I8: starts {rank:?} before {need:?}, which it needs"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// I8: when those that need it are dead.
+    fn stops_beside(&mut self, rank: Rank, lives: Lives<'_>) -> Result<(), String> {
+        self.pass.down.insert(rank);
+        let needs_it = |other: Rank| self.needs(other, rank);
+        let needer = self
+            .children
+            .iter()
+            .find(|(pid, other)| other.is_some_and(needs_it) && lives(**pid));
+        match needer {
+            Some((pid, _)) => Err(format!(
+                "I8: stops {rank:?} while {pid}, which needs it, lives"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the first of two children names the second.
+    fn needs(&self, needer: Rank, need: Rank) -> bool {
+        match (self.specs.get(&needer), self.specs.get(&need)) {
+            (Some(needer), Some(need)) => needer.after.contains(&need.id),
+            (None, _) | (_, None) => false,
+        }
+    }
+
+    /// Those that go along with a child of a concurrent one, with it.
+    fn group_of(&self, cause: Rank) -> BTreeSet<Rank> {
+        let mut group = BTreeSet::from([cause]);
+        loop {
+            let more = |rank: &Rank| group.iter().any(|need| self.needs(*rank, *need));
+            let more: Vec<_> = self.specs.keys().copied().filter(more).collect();
+            let known = group.len();
+            group.extend(more);
+            if group.len() == known {
+                return group;
+            }
+        }
+    }
+
     /// I8: in the order of the ranks, with nobody alive that comes later,
     /// unless each child is on its own.
     fn starts(&mut self, rank: Rank, lives: Lives<'_>) -> Result<(), String> {
-        if let Some((cause, now)) = self.pass.restarts_at.take() {
-            self.restarts(Some(cause), now)?;
-        }
         if self.pass.last_started.is_some_and(|last| last >= rank) {
             return Err(format!("I8: starts {rank:?} out of order"));
         }
@@ -333,10 +476,12 @@ impl Watched {
 
     /// While a child is kept down, so are those that go along with it.
     fn nobody_beside(&self, rank: Rank, what: &str, lives: Lives<'_>) -> Result<(), String> {
-        let goes_along = |other: Rank| match self.strategy {
-            Strategy::OneForOne => other == rank,
-            Strategy::OneForAll => true,
-            Strategy::RestForOne => other >= rank,
+        let group = self.group_of(rank);
+        let goes_along = |other: Rank| match (self.strategy, self.pace) {
+            (Strategy::OneForOne, _) => other == rank,
+            (Strategy::OneForAll, _) => true,
+            (Strategy::RestForOne, Pace::InTurn) => other >= rank,
+            (Strategy::RestForOne, Pace::SideBySide) => group.contains(&other),
         };
         let left = self
             .children
@@ -374,7 +519,8 @@ impl Pass {
                 | Event::Started(..)
                 | Event::Ignored(_)
                 | Event::Failed(..)
-                | Event::Stopped(_) => None,
+                | Event::Stopped(_)
+                | Event::GoOn => None,
             },
             ..Self::default()
         }

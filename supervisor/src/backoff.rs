@@ -18,6 +18,11 @@ mod tests;
 /// The supervisor serves others meanwhile. In a group strategy the others of
 /// the group are down as long as the child is (laws XSUP-01 to XSUP-09).
 ///
+/// A supervisor that was killed leaves its children behind for a moment: they
+/// end by their links, but have their names until then. Started anew at once, it
+/// or its children may meet [`AlreadyStarted`](resurgam_runtime::StartError)
+/// until the orphans are gone; a back-off of some milliseconds cures that.
+///
 /// # Differences from Erlang
 ///
 /// OTP restarts at once, always.

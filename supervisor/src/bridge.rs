@@ -4,15 +4,14 @@ use std::fmt;
 
 use resurgam_runtime::{
     ExitReason, GenServer, Info, InitError, Name, Node, Pid, ServerBuilder, ServerContext,
-    StartError, link, trap_exit,
+    StartError, link, planted, trap_exit,
 };
 
-use crate::builder::named;
+use crate::called::Called;
 use crate::child_spec::{ChildId, ChildSpec, ChildType};
 use crate::handle::SupervisorRef;
 use crate::info::ChildCount;
 use crate::shutdown::is_dead;
-use crate::start::Started;
 use crate::supervisor::Request;
 
 /// How something that knows nothing of supervisors is started and stopped: a
@@ -79,7 +78,8 @@ pub trait SupervisorBridge: Sized + Send + 'static {
 
     /// A bridge to be configured, then started.
     fn bridge(args: Self::Args) -> BridgeBuilder<Self> {
-        BridgeBuilder { args, name: None }
+        let called = Called::NOTHING;
+        BridgeBuilder { args, called }
     }
 }
 
@@ -87,13 +87,13 @@ pub trait SupervisorBridge: Sized + Send + 'static {
 #[must_use = "a builder starts nothing until it is told to"]
 pub struct BridgeBuilder<B: SupervisorBridge> {
     args: B::Args,
-    name: Option<Name>,
+    called: Called<Bridge<B>>,
 }
 
 impl<B: SupervisorBridge> BridgeBuilder<B> {
     /// Registers the bridge under a name.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.called.name = Some(name.into());
         self
     }
 
@@ -128,7 +128,7 @@ impl<B: SupervisorBridge> BridgeBuilder<B> {
     }
 
     fn prepare(self) -> ServerBuilder<Bridge<B>> {
-        named(Bridge::builder(self.args), self.name)
+        self.called.call(Bridge::builder(self.args))
     }
 }
 
@@ -140,10 +140,7 @@ impl ChildSpec {
     where
         B::Args: Clone + Sync,
     {
-        let spec = Self::linked(id, move || {
-            let bridge = B::bridge(args.clone());
-            async move { Started::process(&bridge.prepare().start_link().await?) }
-        });
+        let spec = Self::behaviour(id, move || Ok(B::bridge(args.clone()).prepare()));
         spec.child_type(ChildType::Supervisor)
     }
 }
@@ -188,6 +185,7 @@ impl<B: SupervisorBridge> GenServer for Bridge<B> {
         _: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
         match info {
+            Info::Exit(_) if planted!(BridgeOutlivesMain) => Ok(()),
             Info::Exit(exit) if exit.from == self.main && is_dead(self.main).await => {
                 self.foreign = None;
                 Err(exit.reason)
@@ -206,7 +204,7 @@ impl<B: SupervisorBridge> GenServer for Bridge<B> {
 impl<B: SupervisorBridge> fmt::Debug for BridgeBuilder<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BridgeBuilder")
-            .field("name", &self.name)
+            .field("name", &self.called)
             .finish_non_exhaustive()
     }
 }

@@ -1,15 +1,19 @@
 //! Builders: how a supervisor is described and started.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
-use resurgam_runtime::{ExitReason, GenServer, Name, Node, Pid, ServerBuilder, StartError};
+use resurgam_runtime::{
+    ExitReason, GenServer, Name, Node, Pid, Registry, ServerBuilder, StartError,
+};
 
+use crate::called::Called;
 use crate::child_spec::{ChildId, ChildSpec, ChildType, SpecError};
 use crate::handle::{DynamicSupervisorRef, SupervisorRef};
 use crate::intensity::RestartIntensity;
+use crate::needs::{Pace, check_circles, check_needs};
 use crate::policy::{AutoShutdown, FailedToStartChild, Strategy};
-use crate::start::Started;
 use crate::{dynamic, supervisor};
 
 /// Why a supervisor did not start. No child of it is left running.
@@ -80,7 +84,8 @@ impl From<StartSupervisorError> for StartError {
 /// can be added and taken away by way of its [`SupervisorRef`].
 ///
 /// Children are started one at a time, in the order given, and stopped one at
-/// a time in reverse. When one ends, its [`Restart`](crate::Restart) type says
+/// a time in reverse, unless the supervisor is a
+/// [concurrent](SupervisorBuilder::concurrent) one. When one ends, its [`Restart`](crate::Restart) type says
 /// whether it is restarted, and the [`Strategy`] which others go along. A
 /// restart that fails is tried again at once, each try counting. When there
 /// are more restarts than the [`RestartIntensity`] allows, the supervisor
@@ -136,10 +141,12 @@ impl Supervisor {
     /// A supervisor with no children yet.
     pub fn builder(strategy: Strategy) -> SupervisorBuilder {
         SupervisorBuilder {
-            name: None,
+            called: Called::NOTHING,
             strategy,
             intensity: RestartIntensity::default(),
             auto_shutdown: AutoShutdown::default(),
+            pace: Pace::default(),
+            stop_within: None,
             children: Vec::new(),
         }
     }
@@ -149,17 +156,56 @@ impl Supervisor {
 #[derive(Clone, Debug)]
 #[must_use = "a builder starts nothing until it is told to"]
 pub struct SupervisorBuilder {
-    name: Option<Name>,
+    called: Called<supervisor::Shell>,
     strategy: Strategy,
     intensity: RestartIntensity,
     auto_shutdown: AutoShutdown,
+    pace: Pace,
+    stop_within: Option<Duration>,
     children: Vec<ChildSpec>,
 }
 
 impl SupervisorBuilder {
     /// Registers the supervisor under a name.
+    ///
+    /// Give the supervisor, as a child, a [back-off](ChildSpec::backoff) if it or
+    /// its children have names: where it is killed, its orphans keep theirs for a
+    /// moment, and a restart at once meets
+    /// [`StartError::AlreadyStarted`].
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.called.name = Some(name.into());
+        self
+    }
+
+    /// Registers the supervisor under this key of a registry, with this value, as
+    /// [`BehaviourBuilder::via`](resurgam_runtime::BehaviourBuilder::via) does a
+    /// server. [`SupervisorRef::via`] is the way back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use resurgam_runtime::{Node, Registry};
+    /// use resurgam_supervisor::{Strategy, Supervisor, SupervisorRef};
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// let rooms = Registry::<(u32, char)>::unique();
+    /// rooms.builder().on(&node).start().await?;
+    ///
+    /// let room = Supervisor::builder(Strategy::OneForOne).via(&rooms, (4, 'b'), ());
+    /// let room = room.start_on(&node).await?;
+    /// assert_eq!(SupervisorRef::via(&rooms, (4, 'b')).pid(), room.pid());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.called.set_key(registry, key, value);
         self
     }
 
@@ -222,6 +268,113 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Starts and stops children side by side instead of one at a time: each
+    /// starts as soon as those that it [needs](ChildSpec::after) are up, and is
+    /// stopped as soon as those that need it are dead. One that said `ignore`
+    /// counts as up.
+    ///
+    /// [`Strategy::OneForAll`] restarts all of them so, and
+    /// [`Strategy::RestForOne`] the child that ended and those that need it, by
+    /// way of others or not; but whoever needs one that waits for its restart or
+    /// is parked is down until that is back. A child that is started or stopped
+    /// by itself, by an order or by [`Strategy::OneForOne`], waits for nobody.
+    ///
+    /// If a child does not start when the supervisor does, nobody else is
+    /// begun, those that are being started are waited for, and then what runs is
+    /// stopped.
+    ///
+    /// A child that others need cannot be deleted.
+    ///
+    /// # Differences from Erlang
+    ///
+    /// Only applications can start side by side there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use resurgam_runtime::{Context, Node, sleep, spawn_link};
+    /// use resurgam_supervisor::{ChildSpec, Started, Strategy, Supervisor};
+    ///
+    /// /// A child that takes ten milliseconds to start.
+    /// fn slow(id: &str) -> ChildSpec {
+    ///     ChildSpec::new(id, || async {
+    ///         sleep(Duration::from_millis(10)).await;
+    ///         let child = spawn_link(|mut ctx: Context<()>| async move { ctx.receive().await; })?;
+    ///         Started::process(&child)
+    ///     })
+    /// }
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// // Ten and then one more: twenty milliseconds in all.
+    /// let shards: Vec<_> = (0..10).map(|number| format!("shard {number}")).collect();
+    /// let sup = Supervisor::builder(Strategy::OneForAll)
+    ///     .concurrent()
+    ///     .children(shards.iter().map(|id| slow(id)))
+    ///     .child(slow("router").after(&shards))
+    ///     .start_on(&node)
+    ///     .await?;
+    /// assert_eq!(sup.count_children().await?.active, 11);
+    /// sup.stop().await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn concurrent(mut self) -> Self {
+        self.pace = Pace::SideBySide;
+        self
+    }
+
+    /// Sets how long the supervisor may take to stop its children when it ends,
+    /// all in all; by default as long as their shutdown times add up to.
+    ///
+    /// Each child still has the time that its spec says, but no more than is
+    /// left of this one, be that [`Shutdown::Infinity`]: when it is over, those
+    /// that run are killed, in the order in which they would have been stopped.
+    /// A supervisor that is killed cannot stop its own children in order, so a
+    /// child that is one should have a shorter time of its own.
+    ///
+    /// [`Shutdown::Infinity`]: crate::Shutdown::Infinity
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use resurgam_runtime::{Context, Node, trap_exit};
+    /// use resurgam_supervisor::{ChildSpec, Shutdown, Strategy, Supervisor};
+    ///
+    /// /// A child that does not hear.
+    /// fn deaf(id: &str) -> ChildSpec {
+    ///     let child = ChildSpec::process(id, || {
+    ///         |mut ctx: Context<()>| async move {
+    ///             trap_exit(true);
+    ///             loop { ctx.receive().await; }
+    ///         }
+    ///     });
+    ///     child.shutdown(Shutdown::Infinity)
+    /// }
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// let sup = Supervisor::builder(Strategy::OneForOne)
+    ///     .stop_within(Duration::from_millis(10))
+    ///     .children(["a", "b", "c"].map(deaf))
+    ///     .start_on(&node)
+    ///     .await?;
+    /// sup.stop().await?;
+    /// assert_eq!(node.process_count(), 0);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn stop_within(mut self, limit: Duration) -> Self {
+        self.stop_within = Some(limit);
+        self
+    }
+
     /// Adds a child at the end of the start order.
     pub fn child(mut self, spec: ChildSpec) -> Self {
         self.children.push(spec);
@@ -280,23 +433,27 @@ impl SupervisorBuilder {
 
     /// Everything that can be wrong is found here, before anything starts.
     fn prepare(self) -> Result<ServerBuilder<supervisor::Shell>, StartSupervisorError> {
-        check_flags(self.name.as_ref(), self.intensity)?;
-        check_children(&self.children, self.auto_shutdown)?;
+        check_flags(self.called.name.as_ref(), self.intensity)?;
+        check_children(&self.children, self.auto_shutdown, self.pace)?;
         let Self {
-            name,
+            called,
             strategy,
             intensity,
             auto_shutdown,
+            pace,
+            stop_within,
             children,
         } = self;
         let setup = supervisor::Setup {
-            name: name.clone(),
+            name: called.name.clone(),
             strategy,
             intensity,
             auto_shutdown,
+            pace,
+            stop_within,
             children,
         };
-        Ok(named(supervisor::Shell::builder(setup), name))
+        Ok(called.call(supervisor::Shell::builder(setup)))
     }
 }
 
@@ -340,7 +497,7 @@ impl DynamicSupervisor {
     /// A supervisor that may have any number of children.
     pub fn builder() -> DynamicSupervisorBuilder {
         DynamicSupervisorBuilder {
-            name: None,
+            called: Called::NOTHING,
             intensity: RestartIntensity::default(),
             max_children: usize::MAX,
         }
@@ -351,7 +508,7 @@ impl DynamicSupervisor {
 #[derive(Clone, Debug)]
 #[must_use = "a builder starts nothing until it is told to"]
 pub struct DynamicSupervisorBuilder {
-    name: Option<Name>,
+    called: Called<dynamic::Shell>,
     intensity: RestartIntensity,
     max_children: usize,
 }
@@ -359,7 +516,19 @@ pub struct DynamicSupervisorBuilder {
 impl DynamicSupervisorBuilder {
     /// Registers the supervisor under a name.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.called.name = Some(name.into());
+        self
+    }
+
+    /// Registers the supervisor under this key of a registry, with this value, as
+    /// [`BehaviourBuilder::via`](resurgam_runtime::BehaviourBuilder::via) does a
+    /// server. [`DynamicSupervisorRef::via`] is the way back.
+    pub fn via<K, V>(mut self, registry: &Registry<K, V>, key: K, value: V) -> Self
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.called.set_key(registry, key, value);
         self
     }
 
@@ -437,18 +606,18 @@ impl DynamicSupervisorBuilder {
     }
 
     fn prepare(self) -> Result<ServerBuilder<dynamic::Shell>, StartSupervisorError> {
-        check_flags(self.name.as_ref(), self.intensity)?;
+        check_flags(self.called.name.as_ref(), self.intensity)?;
         let Self {
-            name,
+            called,
             intensity,
             max_children,
         } = self;
         let setup = dynamic::Setup {
-            name: name.clone(),
+            name: called.name.clone(),
             intensity,
             max_children,
         };
-        Ok(named(dynamic::Shell::builder(setup), name))
+        Ok(called.call(dynamic::Shell::builder(setup)))
     }
 }
 
@@ -460,10 +629,7 @@ impl ChildSpec {
     where
         F: Fn() -> SupervisorBuilder + Send + Sync + 'static,
     {
-        let spec = Self::linked(id, move || {
-            let builder = builder();
-            async move { Started::process(&builder.prepare()?.start_link().await?) }
-        });
+        let spec = Self::behaviour(id, move || Ok(builder().prepare()?));
         spec.child_type(ChildType::Supervisor)
     }
 
@@ -473,10 +639,7 @@ impl ChildSpec {
     where
         F: Fn() -> DynamicSupervisorBuilder + Send + Sync + 'static,
     {
-        let spec = Self::linked(id, move || {
-            let builder = builder();
-            async move { Started::process(&builder.prepare()?.start_link().await?) }
-        });
+        let spec = Self::behaviour(id, move || Ok(builder().prepare()?));
         spec.child_type(ChildType::Supervisor)
     }
 }
@@ -497,23 +660,22 @@ pub(crate) fn check_flags(
 fn check_children(
     children: &[ChildSpec],
     auto_shutdown: AutoShutdown,
+    pace: Pace,
 ) -> Result<(), StartSupervisorError> {
-    let mut ids = HashSet::new();
+    let mut ids = HashMap::new();
     for spec in children {
-        spec.check_for(auto_shutdown)?;
-        if !ids.insert(spec.id()) {
+        spec.check_for(auto_shutdown, pace)?;
+        if ids.insert(spec.id(), spec).is_some() {
             return Err(StartSupervisorError::DuplicateChildName(spec.id().clone()));
         }
     }
-    Ok(())
-}
-
-pub(crate) fn named<S: GenServer>(
-    builder: ServerBuilder<S>,
-    name: Option<Name>,
-) -> ServerBuilder<S> {
-    match name {
-        Some(name) => builder.name(name),
-        None => builder,
+    match pace {
+        Pace::InTurn => Ok(()),
+        Pace::SideBySide => {
+            let find = |id: &_| ids.get(id).copied();
+            let mut specs = children.iter();
+            specs.try_for_each(|spec| check_needs(spec, find))?;
+            Ok(check_circles(children.iter())?)
+        }
     }
 }

@@ -103,28 +103,27 @@ impl ChildSpec {
     }
 
     fn care_mut(&mut self) -> &mut Care {
-        self.care.get_or_insert_default()
+        self.beyond_mut().care.get_or_insert_default()
     }
 
     /// How the child is restarted, if otherwise than OTP does it.
     pub(crate) fn care(&self) -> Option<&Care> {
-        self.care.as_deref()
+        self.beyond()?.care.as_ref()
     }
 
     /// After which delays the child is restarted; `None` for at once.
     pub fn get_backoff(&self) -> Option<Backoff> {
-        self.care.as_ref()?.backoff
+        self.care()?.backoff
     }
 
     /// The budget of the child's own, if it has one.
     pub fn get_restart_intensity(&self) -> Option<RestartIntensity> {
-        self.care.as_ref()?.intensity
+        self.care()?.intensity
     }
 
     /// What happens when the child has spent the budget of its own.
     pub fn get_when_spent(&self) -> WhenSpent {
-        self.care
-            .as_ref()
+        self.care()
             .map_or_else(WhenSpent::default, |care| care.when_spent)
     }
 

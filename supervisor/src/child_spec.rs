@@ -10,7 +10,8 @@ use resurgam_runtime::{
 };
 
 use crate::backoff::BackoffError;
-use crate::care::Care;
+use crate::caught::drop_caught;
+use crate::needs::{Beyond, Pace};
 use crate::policy::AutoShutdown;
 use crate::start::{StartFunction, Started};
 
@@ -42,6 +43,12 @@ impl From<&str> for ChildId {
 impl From<String> for ChildId {
     fn from(id: String) -> Self {
         Self(id.into())
+    }
+}
+
+impl From<&String> for ChildId {
+    fn from(id: &String) -> Self {
+        Self::from(id.as_str())
     }
 }
 
@@ -181,12 +188,52 @@ pub enum SpecError {
     /// The child is to be parked for no time at all.
     #[error("child {0:?} is to be parked for no time; expected a longer one")]
     ZeroPark(ChildId),
+    /// The start function of the child can be run only once.
+    #[error("child {0:?} can be started only once, but is {1}; expected temporary")]
+    StartsOnce(ChildId, Restart),
     /// The child is temporary, so there is no restart that could be delayed or
     /// counted.
     #[error(
         "child {0:?} is temporary and never restarted, but has a back-off or a restart intensity"
     )]
     NeverRestarted(ChildId),
+    /// The child is to start in no time at all.
+    #[error("child {0:?} has a start_timeout of zero; expected a longer one")]
+    ZeroStartTimeout(ChildId),
+    /// The child needs others, and its supervisor starts one at a time.
+    #[error(
+        "child {0:?} is to start after others that it names, but its supervisor starts one at a time; expected a `concurrent` one"
+    )]
+    NeedsConcurrent(ChildId),
+    /// The first child needs the second, which there is not.
+    #[error(
+        "child {0:?} is to start after {1:?}, which there is not; expected a child of the same supervisor"
+    )]
+    UnknownNeed(ChildId, ChildId),
+    /// The first child needs the second, which is temporary.
+    #[error(
+        "child {0:?} is to start after {1:?}, which is temporary and does not come back; expected a permanent or transient one"
+    )]
+    TemporaryNeed(ChildId, ChildId),
+    /// Each of these children needs the next; the last is the first again.
+    #[error(
+        "children wait for each other in a circle, {}; expected one that waits for none of them",
+        Circle(.0)
+    )]
+    NeedsInCircle(Vec<ChildId>),
+}
+
+/// Shows ids as `"a" after "b" after "a"`.
+struct Circle<'a>(&'a [ChildId]);
+
+impl fmt::Display for Circle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, id) in self.0.iter().enumerate() {
+            let after = if place == 0 { "" } else { " after " };
+            write!(f, "{after}{id:?}")?;
+        }
+        Ok(())
+    }
 }
 
 /// What a supervisor has to know about a child.
@@ -198,7 +245,8 @@ pub enum SpecError {
 ///
 /// The start function runs inside the supervisor, each time the child is
 /// started: a slow one keeps the supervisor from everything else, and one that
-/// calls its own supervisor waits for ever. One that panics counts as one that
+/// calls its own supervisor waits for ever, unless it has a
+/// [`start_timeout`](Self::start_timeout). One that panics counts as one that
 /// failed.
 ///
 /// # Examples
@@ -222,8 +270,8 @@ pub struct ChildSpec {
     shutdown: Option<Shutdown>,
     child_type: ChildType,
     is_significant: bool,
-    /// Of a child that is restarted otherwise than OTP does it.
-    pub(crate) care: Option<Box<Care>>,
+    /// Of a child of which more is said than OTP knows.
+    beyond: Option<Box<Beyond>>,
     /// Let go once a temporary child has started.
     start: Option<StartFunction>,
 }
@@ -254,7 +302,7 @@ impl ChildSpec {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
     {
-        Self::linked(id, move || {
+        let start = StartFunction::waiting(move || {
             let starting = start();
             async move {
                 let started = starting.await?;
@@ -263,7 +311,8 @@ impl ChildSpec {
                 }
                 Ok(started)
             }
-        })
+        });
+        Self::with_start(id.into(), start)
     }
 
     /// A [`GenServer`], started with a clone of `args` each time.
@@ -280,7 +329,7 @@ impl ChildSpec {
         S: GenServer,
         F: Fn() -> ServerBuilder<S> + Send + Sync + 'static,
     {
-        Self::behaviour(id, builder)
+        Self::behaviour(id, move || Ok(builder()))
     }
 
     /// A [`GenStatem`], started with a clone of `args` each time.
@@ -297,19 +346,26 @@ impl ChildSpec {
         S: GenStatem,
         F: Fn() -> StatemBuilder<S> + Send + Sync + 'static,
     {
-        Self::behaviour(id, builder)
+        Self::behaviour(id, move || Ok(builder()))
     }
 
     /// A behaviour, built anew each time.
-    fn behaviour<B, F>(id: impl Into<ChildId>, builder: F) -> Self
+    pub(crate) fn behaviour<B, F>(id: impl Into<ChildId>, builder: F) -> Self
     where
         B: Behaviour,
-        F: Fn() -> BehaviourBuilder<B> + Send + Sync + 'static,
+        F: Fn() -> Result<BehaviourBuilder<B>, StartError> + Send + Sync + 'static,
     {
-        Self::linked(id, move || {
+        let start = StartFunction::limited(move |limit| {
             let builder = builder();
-            async move { Started::process(&builder.start_link().await?) }
-        })
+            async move {
+                let builder = match limit {
+                    None => builder?,
+                    Some(limit) => builder?.timeout(limit),
+                };
+                Started::process(&builder.start_link().await?)
+            }
+        });
+        Self::with_start(id.into(), start)
     }
 
     /// A plain process. `body` makes its body anew at each start.
@@ -322,6 +378,46 @@ impl ChildSpec {
         Fut::Output: ProcessOutput,
     {
         Self::linked_at_once(id, move || Started::process(&spawn_link(body())?))
+    }
+
+    /// A plain process whose body is made once: so it may hold what there is
+    /// only one of, a socket for instance. The child is
+    /// [temporary](Self::temporary), and cannot be anything else.
+    ///
+    /// A clone of the spec is the same child, which starts once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use resurgam_runtime::{Context, Node};
+    /// use resurgam_supervisor::{ChildSpec, DynamicSupervisor, SpecError};
+    ///
+    /// let node = Node::new()?;
+    /// # node.block_on(async {
+    /// let (sender, receiver) = tokio::sync::oneshot::channel();
+    /// let child = ChildSpec::process_once("answer", move |_: Context<()>| async move {
+    ///     sender.send(42).unwrap();
+    /// });
+    /// assert!(matches!(child.clone().permanent().check(), Err(SpecError::StartsOnce(..))));
+    ///
+    /// let sup = DynamicSupervisor::builder().start_on(&node).await?;
+    /// sup.start_child(child).await?;
+    /// assert_eq!(receiver.await, Ok(42));
+    /// # sup.stop().await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn process_once<M, B, Fut>(id: impl Into<ChildId>, body: B) -> Self
+    where
+        M: Send + 'static,
+        B: FnOnce(Context<M>) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: ProcessOutput,
+    {
+        let start = StartFunction::once(move || Started::process(&spawn_link(body)?));
+        Self::with_start(id.into(), start).temporary()
     }
 
     /// A process that runs an async function and takes no messages.
@@ -352,16 +448,8 @@ impl ChildSpec {
         })
     }
 
-    /// A child whose start function links it in one step with its start.
-    pub(crate) fn linked<F, Fut>(id: impl Into<ChildId>, start: F) -> Self
-    where
-        F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Started, StartError>> + Send + 'static,
-    {
-        Self::with_start(id.into(), StartFunction::waiting(start))
-    }
-
-    /// As [`linked`](Self::linked), with a start function that does not wait.
+    /// A child whose start function does not wait, and links it in one step with
+    /// its start.
     pub(crate) fn linked_at_once<F>(id: impl Into<ChildId>, start: F) -> Self
     where
         F: Fn() -> Result<Started, StartError> + Send + Sync + 'static,
@@ -376,7 +464,7 @@ impl ChildSpec {
             shutdown: None,
             child_type: ChildType::default(),
             is_significant: false,
-            care: None,
+            beyond: None,
             start: Some(start),
         }
     }
@@ -483,19 +571,32 @@ impl ChildSpec {
         match (self.id.as_str(), &self.start) {
             ("", _) => Err(SpecError::EmptyId),
             (_, None) => Err(SpecError::MissingStart(self.id.clone())),
+            (_, Some(start)) if start.is_for_once() && self.restart != Restart::Temporary => {
+                Err(SpecError::StartsOnce(self.id.clone(), self.restart))
+            }
             (_, Some(_)) if self.is_significant && self.restart == Restart::Permanent => {
                 Err(SpecError::SignificantPermanent(self.id.clone()))
             }
-            (_, Some(_)) => self.check_care(),
+            (_, Some(_)) => {
+                self.check_start_timeout()?;
+                self.check_care()
+            }
         }
     }
 
-    /// Whether a supervisor that shuts down by itself so, or not at all, could
-    /// take this spec.
-    pub(crate) fn check_for(&self, auto_shutdown: AutoShutdown) -> Result<(), SpecError> {
+    /// Whether a supervisor that shuts down by itself so, or not at all, and
+    /// starts its children so, could take this spec.
+    pub(crate) fn check_for(
+        &self,
+        auto_shutdown: AutoShutdown,
+        pace: Pace,
+    ) -> Result<(), SpecError> {
         self.check()?;
         if self.is_significant && auto_shutdown == AutoShutdown::Never {
             return Err(SpecError::SignificantWithoutAutoShutdown(self.id.clone()));
+        }
+        if pace == Pace::InTurn && !self.get_after().is_empty() {
+            return Err(SpecError::NeedsConcurrent(self.id.clone()));
         }
         Ok(())
     }
@@ -503,16 +604,32 @@ impl ChildSpec {
     /// Starts the child, inside its supervisor.
     pub(crate) async fn start(&self) -> Result<Started, StartError> {
         match &self.start {
-            Some(start) => start.run().await,
+            Some(start) => start.run(self.get_start_timeout()).await,
             None => Err(StartError::Failed(
                 SpecError::MissingStart(self.id.clone()).into(),
             )),
         }
     }
 
+    /// What is said of the child beyond what OTP knows.
+    pub(crate) fn beyond(&self) -> Option<&Beyond> {
+        self.beyond.as_deref()
+    }
+
+    pub(crate) fn beyond_mut(&mut self) -> &mut Beyond {
+        self.beyond.get_or_insert_default()
+    }
+
     /// Lets the start function go, and all it holds on to.
     pub(crate) fn release_start(&mut self) {
-        self.start = None;
+        drop_caught(self.start.take());
+    }
+}
+
+/// What the start function holds is the user's, and lies in the supervisor.
+impl Drop for ChildSpec {
+    fn drop(&mut self) {
+        self.release_start();
     }
 }
 
@@ -524,7 +641,7 @@ impl fmt::Debug for ChildSpec {
             .field("shutdown", &self.get_shutdown())
             .field("child_type", &self.child_type)
             .field("significant", &self.is_significant)
-            .field("care", &self.care)
+            .field("beyond", &self.beyond)
             .finish_non_exhaustive()
     }
 }

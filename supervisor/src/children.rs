@@ -20,7 +20,7 @@ mod rows;
 mod tests;
 
 /// A child's place in the start order. It is never given twice.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Rank(u64);
 
 /// The ranks from `first` to before `end`.
@@ -298,8 +298,13 @@ impl Children {
     }
 
     /// Every child, oldest first.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> + Clone {
         self.rows.iter()
+    }
+
+    /// The rank of every child, oldest first.
+    pub(crate) fn ranks(&self) -> impl Iterator<Item = Rank> {
+        self.rows.ranks()
     }
 
     fn set(&mut self, rank: Rank, state: ChildState) -> Option<&mut Child> {

@@ -20,6 +20,8 @@ use crate::gave_up::GaveUp;
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
 #[cfg(feature = "sim")]
+use crate::needs::Pace;
+#[cfg(feature = "sim")]
 use crate::policy::Strategy;
 use crate::policy::{Verdict, is_reported, judge, later, reason_of};
 use crate::report::{Origin, Reports};
@@ -250,7 +252,11 @@ impl GenServer for Shell {
     async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
         trap_exit(true);
         #[cfg(feature = "sim")]
-        audit::note(Deed::Supervises(Strategy::OneForOne, setup.intensity));
+        audit::note(Deed::Supervises(
+            Strategy::OneForOne,
+            setup.intensity,
+            Pace::InTurn,
+        ));
         Ok(Self {
             children: HashMap::default(),
             by_due: BTreeSet::new(),

@@ -1,13 +1,19 @@
 //! Handles: how to talk to a supervisor.
 
+use std::fmt;
+use std::hash::Hash;
+
 use resurgam_runtime::sys::Target;
-use resurgam_runtime::{CallError, ExitReason, Name, Node, Pid, ProcessRef, StopServerError};
+use resurgam_runtime::{
+    CallError, ExitReason, Name, Node, Pid, ProcessRef, Registry, StopServerError,
+};
 
 use crate::child_spec::{ChildId, ChildSpec};
 use crate::dynamic::{
     self, RestartDynamicChildError, StartDynamicChildError, TerminateDynamicChildError,
 };
 use crate::info::{ChildCount, ChildInfo};
+use crate::needs::Pace;
 use crate::policy::AutoShutdown;
 use crate::start::Started;
 use crate::supervisor::{
@@ -76,6 +82,15 @@ impl SupervisorRef {
     /// each call.
     pub fn named_on(node: &Node, name: impl Into<Name>) -> Self {
         Self(node.named(name))
+    }
+
+    /// The supervisor under this key of a registry, looked up at each call.
+    pub fn via<K, V>(registry: &Registry<K, V>, key: K) -> Self
+    where
+        K: Hash + Eq + fmt::Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        Self(registry.via(key))
     }
 
     /// The supervisor with this pid; `None` if it is gone or the process is
@@ -337,6 +352,15 @@ impl DynamicSupervisorRef {
         Self(node.named(name))
     }
 
+    /// The supervisor under this key of a registry, looked up at each call.
+    pub fn via<K, V>(registry: &Registry<K, V>, key: K) -> Self
+    where
+        K: Hash + Eq + fmt::Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        Self(registry.via(key))
+    }
+
     /// The supervisor with this pid; `None` if it is gone or the process is
     /// not a dynamic supervisor.
     pub fn from_pid(node: &Node, pid: Pid) -> Option<Self> {
@@ -361,7 +385,7 @@ impl DynamicSupervisorRef {
     ///
     /// The child is started even if the future is dropped while it waits.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Started, StartDynamicChildError> {
-        spec.check_for(AutoShutdown::Never)?;
+        spec.check_for(AutoShutdown::Never, Pace::InTurn)?;
         self.0
             .call(|reply| dynamic::Request::StartChild(spec, reply))
             .no_timeout()

@@ -11,7 +11,8 @@
 //! * [`ChildSpec`]: what a child is, how it starts, when it is restarted, how
 //!   it is stopped.
 //! * [`Backoff`], [`WhenSpent`], [`GaveUp`]: what OTP does not have: delays, a
-//!   budget for one child, parking, and the cause of giving up.
+//!   budget for one child, parking, and the cause of giving up; and children
+//!   that start and stop [side by side](SupervisorBuilder::concurrent).
 //!
 //! A supervisor is a process like any other, written with nothing but the
 //! public face of `resurgam-runtime`. What it does next is decided by a pure
@@ -24,8 +25,10 @@
 
 mod backoff;
 mod care;
+mod caught;
 mod child_spec;
 mod intensity;
+mod needs;
 mod start;
 
 mod children;
@@ -42,6 +45,7 @@ mod dynamic;
 mod supervisor;
 
 mod builder;
+mod called;
 mod handle;
 
 mod task_supervisor;

@@ -15,12 +15,12 @@ use resurgam_runtime::{
     StopServerError,
 };
 
-use crate::builder::{StartSupervisorError, check_flags, named};
+use crate::builder::{StartSupervisorError, check_flags};
+use crate::called::Called;
 use crate::child_spec::{ChildId, ChildSpec, ChildType, Restart, Shutdown};
 use crate::info::{ChildCount, ChildInfo};
 use crate::intensity::RestartIntensity;
 use crate::process_handle::ProcessHandle;
-use crate::start::Started;
 use crate::supervisor::RestartChildError;
 use routes::Routes;
 use shell::{Request, Setup, Shell, StartPartition};
@@ -130,7 +130,7 @@ impl PartitionSupervisor {
         PartitionSupervisorBuilder {
             routes: Arc::new(Routes::new()),
             start,
-            name: None,
+            called: Called::NOTHING,
             count: None,
             intensity: RestartIntensity::default(),
             restart: Restart::Permanent,
@@ -147,7 +147,7 @@ impl PartitionSupervisor {
 pub struct PartitionSupervisorBuilder<H: ProcessHandle> {
     routes: Arc<Routes<H>>,
     start: StartPartition<H>,
-    name: Option<Name>,
+    called: Called<Shell<H>>,
     count: Option<usize>,
     intensity: RestartIntensity,
     restart: Restart,
@@ -164,7 +164,7 @@ impl<H: ProcessHandle> PartitionSupervisorBuilder<H> {
 
     /// Registers the supervisor under a name.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.called.name = Some(name.into());
         self
     }
 
@@ -250,7 +250,7 @@ impl<H: ProcessHandle> PartitionSupervisorBuilder<H> {
 
     /// Everything that can be wrong is found here, before anything starts.
     fn prepare(self) -> Result<ServerBuilder<Shell<H>>, StartSupervisorError> {
-        check_flags(self.name.as_ref(), self.intensity)?;
+        check_flags(self.called.name.as_ref(), self.intensity)?;
         if self.count == Some(0) {
             return Err(StartSupervisorError::NoPartitions);
         }
@@ -262,7 +262,7 @@ impl<H: ProcessHandle> PartitionSupervisorBuilder<H> {
             restart: self.restart,
             shutdown: self.shutdown,
         };
-        Ok(named(Shell::builder(setup), self.name))
+        Ok(self.called.call(Shell::builder(setup)))
     }
 }
 
@@ -301,10 +301,7 @@ impl ChildSpec {
         id: impl Into<ChildId>,
         builder: PartitionSupervisorBuilder<H>,
     ) -> Self {
-        let spec = Self::linked(id, move || {
-            let builder = builder.clone();
-            async move { Started::process(&builder.prepare()?.start_link().await?) }
-        });
+        let spec = Self::behaviour(id, move || Ok(builder.clone().prepare()?));
         spec.child_type(ChildType::Supervisor)
     }
 }
@@ -524,7 +521,7 @@ impl<H: ProcessHandle> Clone for PartitionSupervisorBuilder<H> {
         Self {
             routes: Arc::clone(&self.routes),
             start: Arc::clone(&self.start),
-            name: self.name.clone(),
+            called: self.called.clone(),
             ..*self
         }
     }
@@ -533,7 +530,7 @@ impl<H: ProcessHandle> Clone for PartitionSupervisorBuilder<H> {
 impl<H: ProcessHandle> fmt::Debug for PartitionSupervisorBuilder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartitionSupervisorBuilder")
-            .field("name", &self.name)
+            .field("name", &self.called)
             .field("partitions", &self.count)
             .field("intensity", &self.intensity)
             .field("restart", &self.restart)

@@ -16,11 +16,14 @@ use crate::children::record::{Moment, Record, Setback};
 use crate::children::{Child, ChildState, Children, Rank, Scope, Ticket};
 use crate::gave_up::GaveUp;
 use crate::intensity::{Attempt, RestartIntensity, RestartLog};
+use crate::needs::Pace;
+use together::Together;
 
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
+mod together;
 
 /// Which children are restarted together.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,6 +36,9 @@ pub enum Strategy {
     OneForAll,
     /// The child that ended and those started after it: the later ones are
     /// stopped in reverse start order, then it and they are started in order.
+    ///
+    /// In a [concurrent](crate::SupervisorBuilder::concurrent) supervisor: the
+    /// child that ended and those that need it, by way of others or not.
     RestForOne,
 }
 
@@ -99,6 +105,8 @@ pub(crate) enum Event {
     Failed(Rank, StartError, Moment),
     /// The child that was to be stopped is dead.
     Stopped(Rank),
+    /// Of a concurrent one: what the step said is done, or under way.
+    GoOn,
 }
 
 /// What to do now.
@@ -111,6 +119,9 @@ pub(crate) enum Step {
     Start(Rank),
     /// Stop this child, and say when it is dead.
     Stop(Rank),
+    /// Of a concurrent one, where `Start` and `Stop` begin what is then under
+    /// way: say what becomes of the first of those that are.
+    Await,
     /// Send yourself the ticket, so that whoever waits is served first, and
     /// present it when it comes round.
     Retry(Ticket),
@@ -166,6 +177,8 @@ pub(crate) struct Policy {
     children: Children,
     restarts: RestartLog,
     plan: Plan,
+    /// What a concurrent one has in its plan's place.
+    together: Option<Box<Together>>,
 }
 
 /// What is still to be done before the next message is served.
@@ -183,7 +196,8 @@ enum Plan {
 /// What follows when all is stopped.
 #[derive(Clone, Debug)]
 enum Then {
-    Restart(Scope),
+    /// Of this child, and of those that go along with it.
+    Restart(Rank),
     Delay(Rank, Instant),
     Park(Rank, Option<Instant>),
     Abort(FailedToStartChild),
@@ -211,6 +225,7 @@ impl Policy {
             children,
             restarts,
             plan: Plan::Rest,
+            together: None,
         }
     }
 
@@ -222,8 +237,34 @@ impl Policy {
         }
     }
 
+    /// The same, which starts and stops its children so.
+    pub(crate) fn with_pace(self, pace: Pace) -> Self {
+        let together = match pace {
+            Pace::InTurn => None,
+            Pace::SideBySide => Some(Box::default()),
+        };
+        Self { together, ..self }
+    }
+
     pub(crate) fn auto_shutdown(&self) -> AutoShutdown {
         self.auto_shutdown
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        match self.together {
+            None => Pace::InTurn,
+            Some(_) => Pace::SideBySide,
+        }
+    }
+
+    /// Whether what is being stopped is stopped since the supervisor ends.
+    pub(crate) fn is_ending(&self) -> bool {
+        let then = match (&self.together, &self.plan) {
+            (Some(together), _) => together.then(),
+            (None, Plan::Stopping(_, then)) => Some(then),
+            (None, Plan::Rest | Plan::Starting(..)) => None,
+        };
+        matches!(then, Some(Then::Rest | Then::Abort(_)))
     }
 
     pub(crate) fn children(&self) -> &Children {
@@ -238,30 +279,30 @@ impl Policy {
 
     pub(crate) fn next(&mut self, event: Event) -> Step {
         match event {
-            Event::Begin => self.start_next(Scope::ALL, Occasion::Begin),
+            Event::Begin => self.begin(),
             Event::End if planted!(OrphanLeft) => {
                 let first = self.children.first_in(Scope::ALL).map(|(rank, _)| rank);
                 let scope = first.map_or(Scope::ALL, |first| Scope::ALL.after(first));
                 self.stop_next(scope, Then::Rest)
             }
-            Event::End => self.stop_next(Scope::ALL, Then::Rest),
+            Event::End => self.stop_all(Then::Rest),
             Event::Exited { pid, reason, at } => self.exited(pid, reason, at),
             Event::Retry { ticket, now } => self.retry(ticket, now),
             Event::Due { rank, now } => self.due(rank, now),
             Event::Restart(rank) => {
                 self.children.renew(rank);
-                let scope = self.scope_of(rank);
-                self.stop_next(scope, Then::Restart(scope))
+                self.stop_group(rank, Then::Restart(rank))
             }
             Event::Started(rank, pid) => {
                 self.children.restarted(rank, pid);
-                self.proceed()
+                self.proceed(rank)
             }
             Event::Ignored(rank) | Event::Stopped(rank) => {
                 self.children.stopped(rank);
-                self.proceed()
+                self.proceed(rank)
             }
             Event::Failed(rank, error, at) => self.failed(rank, error, at),
+            Event::GoOn => self.go_on(),
         }
     }
 
@@ -333,7 +374,7 @@ impl Policy {
         if self.budget_of(rank).refuses(due) {
             return self.refuse(rank, now);
         }
-        self.stop_next(self.scope_of(rank), Then::Delay(rank, due))
+        self.stop_group(rank, Then::Delay(rank, due))
     }
 
     /// One restart, however many children it takes along, is one attempt.
@@ -341,14 +382,10 @@ impl Policy {
         match self.record(rank, now) {
             Attempt::Refused => self.refuse(rank, now),
             Attempt::Allowed => {
-                let scope = self.scope_of(rank);
                 if planted!(SiblingsNotStopped) {
-                    return self.start_next(scope, Occasion::Restart);
+                    return self.start_next(self.scope_of(rank), Occasion::Restart);
                 }
-                if planted!(OneForAllRestartsOne) {
-                    return self.stop_next(scope, Then::Restart(Scope::only(rank)));
-                }
-                self.stop_next(scope, Then::Restart(scope))
+                self.stop_group(rank, Then::Restart(rank))
             }
         }
     }
@@ -379,7 +416,7 @@ impl Policy {
             WhenSpent::Park => None,
             WhenSpent::ParkFor(time) => Some(later(now, time)),
         };
-        self.stop_next(self.scope_of(rank), Then::Park(rank, until))
+        self.stop_group(rank, Then::Park(rank, until))
     }
 
     /// Why the supervisor gives up on this child.
@@ -404,6 +441,11 @@ impl Policy {
     }
 
     fn failed(&mut self, rank: Rank, error: StartError, at: Moment) -> Step {
+        if let Some(together) = &mut self.together {
+            self.children.blame(rank, reason_of(error.clone()));
+            together.failed((rank, error, at), self.strategy);
+            return self.go_on();
+        }
         match std::mem::take(&mut self.plan) {
             Plan::Starting(_, Occasion::Begin) => self.abort(rank, error),
             // The ones after it stay down until it is tried again.
@@ -424,14 +466,41 @@ impl Policy {
             id: child.spec.id().clone(),
             error,
         };
-        self.stop_next(Scope::ALL, Then::Abort(failure))
+        self.stop_all(Then::Abort(failure))
     }
 
-    fn proceed(&mut self) -> Step {
+    /// What was to be done with this child is done.
+    fn proceed(&mut self, rank: Rank) -> Step {
+        if let Some(together) = &mut self.together {
+            together.done(rank);
+            return self.go_on();
+        }
         match std::mem::take(&mut self.plan) {
             Plan::Rest => Step::Wait,
             Plan::Stopping(scope, then) => self.stop_next(scope, then),
             Plan::Starting(scope, occasion) => self.start_next(scope, occasion),
+        }
+    }
+
+    fn begin(&mut self) -> Step {
+        match self.pace() {
+            Pace::InTurn => self.start_next(Scope::ALL, Occasion::Begin),
+            Pace::SideBySide => self.start_together(self.everybody(), Occasion::Begin),
+        }
+    }
+
+    fn stop_all(&mut self, then: Then) -> Step {
+        match self.pace() {
+            Pace::InTurn => self.stop_next(Scope::ALL, then),
+            Pace::SideBySide => self.stop_together(self.everybody(), then),
+        }
+    }
+
+    /// Stops those that go along with this child, and it.
+    fn stop_group(&mut self, rank: Rank, then: Then) -> Step {
+        match self.pace() {
+            Pace::InTurn => self.stop_next(self.scope_of(rank), then),
+            Pace::SideBySide => self.stop_together(self.group_of(rank), then),
         }
     }
 
@@ -460,8 +529,16 @@ impl Policy {
                 ChildState::Stopped => {}
             }
         }
+        self.follow(then)
+    }
+
+    /// What comes when all is stopped.
+    fn follow(&mut self, then: Then) -> Step {
         match then {
-            Then::Restart(scope) => self.start_next(scope, Occasion::Restart),
+            Then::Restart(rank) if planted!(OneForAllRestartsOne) => {
+                self.start_next(Scope::only(rank), Occasion::Restart)
+            }
+            Then::Restart(rank) => self.start_next(self.scope_of(rank), Occasion::Restart),
             Then::Delay(rank, due) => {
                 self.children.waiting(rank, due);
                 Step::Delay(rank, due)

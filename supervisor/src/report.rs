@@ -8,6 +8,7 @@ use resurgam_runtime::{
 };
 use tracing::{debug, error, info, warn};
 
+use crate::caught::guarded;
 use crate::child_spec::ChildSpec;
 use crate::gave_up::GaveUp;
 
@@ -96,13 +97,15 @@ impl Reports {
     /// A child is down and will be started after this long.
     pub(crate) fn delayed(&self, spec: &ChildSpec, last: Option<Pid>, delay: Duration) {
         note_delay(last, delay);
-        info!(
-            target: PROGRESS,
-            supervisor = %self.supervisor,
-            delayed.id = %spec.id(),
-            delayed.by = ?delay,
-            "restart delayed"
-        );
+        guarded(|| {
+            info!(
+                target: PROGRESS,
+                supervisor = %self.supervisor,
+                delayed.id = %spec.id(),
+                delayed.by = ?delay,
+                "restart delayed"
+            );
+        });
     }
 
     fn trouble(
@@ -113,19 +116,21 @@ impl Reports {
         spec: &ChildSpec,
         pid: Option<Pid>,
     ) {
-        error!(
-            target: SUPERVISOR,
-            supervisor = %self.supervisor,
-            %context,
-            %reason,
-            cause = cause.map(tracing::field::display),
-            offender.pid = pid.map(tracing::field::display),
-            offender.id = %spec.id(),
-            offender.restart = %spec.get_restart(),
-            offender.shutdown = %spec.get_shutdown(),
-            offender.child_type = %spec.get_child_type(),
-            "supervisor report"
-        );
+        guarded(|| {
+            error!(
+                target: SUPERVISOR,
+                supervisor = %self.supervisor,
+                %context,
+                %reason,
+                cause = cause.map(tracing::field::display),
+                offender.pid = pid.map(tracing::field::display),
+                offender.id = %spec.id(),
+                offender.restart = %spec.get_restart(),
+                offender.shutdown = %spec.get_shutdown(),
+                offender.child_type = %spec.get_child_type(),
+                "supervisor report"
+            );
+        });
     }
 
     /// A child was started.
@@ -147,30 +152,34 @@ impl Reports {
             };
         }
         match origin {
-            Origin::Supervisor => progress!(info),
-            Origin::Caller => progress!(debug),
+            Origin::Supervisor => guarded(|| progress!(info)),
+            Origin::Caller => guarded(|| progress!(debug)),
         }
     }
 
     /// A child sent its supervisor an exit signal and lives on.
     pub(crate) fn exit_of_living(&self, spec: &ChildSpec, pid: Pid, reason: &ExitReason) {
-        warn!(
-            target: SUPERVISOR,
-            supervisor = %self.supervisor,
-            offender.pid = %pid,
-            offender.id = %spec.id(),
-            %reason,
-            "exit signal of a child that lives is ignored"
-        );
+        guarded(|| {
+            warn!(
+                target: SUPERVISOR,
+                supervisor = %self.supervisor,
+                offender.pid = %pid,
+                offender.id = %spec.id(),
+                %reason,
+                "exit signal of a child that lives is ignored"
+            );
+        });
     }
 
     /// A message came that a supervisor has no use for.
     pub(crate) fn unexpected(&self, message: &dyn fmt::Debug) {
-        warn!(
-            target: SUPERVISOR,
-            supervisor = %self.supervisor,
-            ?message,
-            "supervisor received an unexpected message"
-        );
+        guarded(|| {
+            warn!(
+                target: SUPERVISOR,
+                supervisor = %self.supervisor,
+                ?message,
+                "supervisor received an unexpected message"
+            );
+        });
     }
 }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use resurgam_runtime::{
-    ExitReason, JoinFlush, Node, Pid, Sleep, exit, flush_exit, is_alive, join, join_flush, kill,
-    now, process_info, self_pid, timeout,
+    ExitReason, Node, Pid, Sleep, exit, flush_exit, is_alive, join, join_flush, kill, now,
+    process_info, self_pid, timeout,
 };
 
 use crate::child_spec::{Restart, Shutdown};
 use crate::gave_up::GaveUp;
+use crate::policy::later;
 use resurgam_runtime::planted;
 
 #[cfg(test)]
@@ -25,10 +26,29 @@ mod tests;
 ///
 /// A child that unlinked itself is waited for as well. The link is kept until
 /// then: if the supervisor is killed meanwhile, the child dies along with it.
-pub(crate) async fn stop_child(pid: Pid, shutdown: Shutdown, alarm: &mut Alarm) -> ExitReason {
-    // Before any signal is sent, or a child that obeys at once could be gone
-    // when the wait for its reason begins.
-    let death = join_flush(pid);
+pub(crate) fn stop_child(
+    pid: Pid,
+    shutdown: Shutdown,
+    alarm: &mut Alarm,
+) -> impl Future<Output = ExitReason> {
+    stop(pid, shutdown, join_flush(pid), alarm)
+}
+
+/// As [`stop_child`], of one that is stopped beside many others, which find
+/// their exit messages in the order in which they die.
+pub(crate) async fn stop_beside(pid: Pid, shutdown: Shutdown) -> ExitReason {
+    let death = join(pid).map(|reason| true_reason(pid, reason));
+    stop(pid, shutdown, death, &mut Alarm::default()).await
+}
+
+/// The wait for its death must have begun: a child that obeys at once could be
+/// gone before it otherwise, and its reason with it.
+async fn stop(
+    pid: Pid,
+    shutdown: Shutdown,
+    death: impl Future<Output = ExitReason> + Unpin,
+    alarm: &mut Alarm,
+) -> ExitReason {
     match shutdown {
         Shutdown::BrutalKill => {
             kill(pid);
@@ -46,7 +66,12 @@ pub(crate) async fn stop_child(pid: Pid, shutdown: Shutdown, alarm: &mut Alarm) 
 }
 
 /// Waits for the death of a child, and kills it when its time is up.
-async fn within(limit: Duration, pid: Pid, mut death: JoinFlush, alarm: &mut Alarm) -> ExitReason {
+async fn within(
+    limit: Duration,
+    pid: Pid,
+    mut death: impl Future<Output = ExitReason> + Unpin,
+    alarm: &mut Alarm,
+) -> ExitReason {
     let Some(deadline) = now().checked_add(limit) else {
         // As good as for ever.
         return death.await;
@@ -89,6 +114,32 @@ impl Alarm {
             if rang_at == deadline {
                 return Poll::Ready(());
             }
+        }
+    }
+}
+
+/// The time that a supervisor that ends has for all its children.
+#[derive(Debug)]
+pub(crate) struct LastStops {
+    limit: Duration,
+    /// It begins with the first stop.
+    until: Option<Instant>,
+}
+
+impl LastStops {
+    pub(crate) fn within(limit: Duration) -> Box<Self> {
+        Box::new(Self { limit, until: None })
+    }
+
+    /// How a child is stopped now that is to be stopped so (law XSUP-53).
+    pub(crate) fn cap(&mut self, shutdown: Shutdown, now: Instant) -> Shutdown {
+        let limit = self.limit;
+        let until = self.until.get_or_insert_with(|| later(now, limit));
+        let left = until.saturating_duration_since(now);
+        match shutdown {
+            Shutdown::BrutalKill => Shutdown::BrutalKill,
+            Shutdown::Timeout(own) => Shutdown::Timeout(own.min(left)),
+            Shutdown::Infinity => Shutdown::Timeout(left),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The static supervisor: the process around the [policy](crate::policy).
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use resurgam_runtime::{
     CallError, Exit, ExitReason, GenServer, Info, InitError, Name, Node, Pid, Reply, ServerContext,
@@ -10,15 +10,18 @@ use resurgam_runtime::{
 
 #[cfg(feature = "sim")]
 use crate::audit::{self, Deed};
-use crate::child_spec::{ChildId, ChildSpec, SpecError};
+use crate::child_spec::{ChildId, ChildSpec, Shutdown, SpecError};
 use crate::children::record::Moment;
 use crate::children::{Child, ChildState, Children, Rank, Ticket};
 use crate::info::{ChildCount, ChildInfo, ChildStatus, Life};
 use crate::intensity::RestartIntensity;
+use crate::needs::{Pace, check_circles, check_needs};
 use crate::policy::{AutoShutdown, Event, Policy, Step, Strategy, is_reported};
 use crate::report::{Origin, Reports};
-use crate::shutdown::{Alarm, is_dead, is_proper_end, stop_child, unnoticed_dead};
+use crate::shutdown::{Alarm, LastStops, is_dead, is_proper_end, stop_child, unnoticed_dead};
 use crate::start::Started;
+
+mod together;
 
 /// Why `start_child` of a static supervisor started nothing.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -94,6 +97,9 @@ pub enum DeleteChildError {
     /// The supervisor is about to restart the child.
     #[error("child {0:?} is being restarted; stop it first")]
     Restarting(ChildId),
+    /// The second child needs the first.
+    #[error("child {0:?} is needed by {1:?}; delete that one first")]
+    Needed(ChildId, ChildId),
     /// The supervisor did not answer.
     #[error("supervisor did not answer: {0}")]
     NoAnswer(#[from] CallError),
@@ -134,6 +140,8 @@ pub(crate) struct Setup {
     pub(crate) strategy: Strategy,
     pub(crate) intensity: RestartIntensity,
     pub(crate) auto_shutdown: AutoShutdown,
+    pub(crate) pace: Pace,
+    pub(crate) stop_within: Option<Duration>,
     pub(crate) children: Vec<ChildSpec>,
 }
 
@@ -142,6 +150,8 @@ pub(crate) struct Setup {
 pub(crate) struct Shell {
     policy: Policy,
     reports: Reports,
+    /// Of one that may take no longer than that to stop its children.
+    last_stops: Option<Box<LastStops>>,
 }
 
 impl GenServer for Shell {
@@ -151,15 +161,23 @@ impl GenServer for Shell {
     async fn init(setup: Setup, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
         trap_exit(true);
         #[cfg(feature = "sim")]
-        audit::note(Deed::Supervises(setup.strategy, setup.intensity));
+        audit::note(Deed::Supervises(
+            setup.strategy,
+            setup.intensity,
+            setup.pace,
+        ));
         let mut children = Children::default();
         for spec in setup.children {
             append(&mut children, spec);
         }
         let policy = Policy::new(setup.strategy, setup.intensity, children)
-            .with_auto_shutdown(setup.auto_shutdown);
-        let reports = Reports::new(setup.name.as_ref(), ctx.pid());
-        let mut shell = Self { policy, reports };
+            .with_auto_shutdown(setup.auto_shutdown)
+            .with_pace(setup.pace);
+        let mut shell = Self {
+            policy,
+            reports: Reports::new(setup.name.as_ref(), ctx.pid()),
+            last_stops: setup.stop_within.map(LastStops::within),
+        };
         shell
             .carry_out(Event::Begin, ctx)
             .await
@@ -267,12 +285,14 @@ impl Shell {
     ) -> Result<(), ExitReason> {
         #[cfg(feature = "sim")]
         audit::note(Deed::Follows(&event));
+        if self.policy.pace() == Pace::SideBySide {
+            return Box::pin(self.carry_out_together(event, ctx)).await;
+        }
         let mut step = self.policy.next(event);
         loop {
             #[cfg(feature = "sim")]
             audit::note(Deed::Takes(&step));
             let event = match step {
-                Step::Wait => return Ok(()),
                 Step::Start(rank) => self.start(rank).await,
                 Step::Stop(rank) => {
                     // Boxed, so that who starts without stopping does not carry
@@ -280,33 +300,48 @@ impl Shell {
                     step = Box::pin(self.stop_in_row(rank)).await;
                     continue;
                 }
-                Step::Retry(ticket) => {
-                    ctx.self_ref().cast(Request::Retry(ticket));
-                    return Ok(());
-                }
-                Step::Delay(rank, due) => {
-                    let delay = due.saturating_duration_since(now());
-                    let Child { spec, last, .. } = self.child(rank);
-                    self.reports.delayed(spec, *last, delay);
-                    return Ok(());
-                }
-                Step::Park(rank) => {
-                    let why = self.policy.gave_up(rank);
-                    let Child { spec, last, .. } = self.child(rank);
-                    self.reports.parked(&why, spec, *last);
-                    return Ok(());
-                }
-                Step::GiveUp(rank) => return Err(self.give_up(rank)),
-                Step::ShutDown => return Err(ExitReason::Shutdown),
-                Step::Abort(failure) => return Err(ExitReason::shutdown_with(failure)),
+                step => return self.conclude(step, ctx),
             };
             step = self.policy.next(event);
         }
     }
 
+    /// Takes a step that nothing is told of.
+    fn conclude(&mut self, step: Step, ctx: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+        match step {
+            // A start and a stop are carried out where they are waited for.
+            Step::Wait | Step::Start(_) | Step::Stop(_) | Step::Await => Ok(()),
+            Step::Retry(ticket) => {
+                ctx.self_ref().cast(Request::Retry(ticket));
+                Ok(())
+            }
+            Step::Delay(rank, due) => {
+                let delay = due.saturating_duration_since(now());
+                let Child { spec, last, .. } = self.child(rank);
+                self.reports.delayed(spec, *last, delay);
+                Ok(())
+            }
+            Step::Park(rank) => {
+                let why = self.policy.gave_up(rank);
+                let Child { spec, last, .. } = self.child(rank);
+                self.reports.parked(&why, spec, *last);
+                Ok(())
+            }
+            Step::GiveUp(rank) => Err(self.give_up(rank)),
+            Step::ShutDown => Err(ExitReason::Shutdown),
+            Step::Abort(failure) => Err(ExitReason::shutdown_with(failure)),
+        }
+    }
+
     async fn start(&self, rank: Rank) -> Event {
-        match self.start_as(rank, Origin::Supervisor).await {
-            Ok(started) => match started.pid() {
+        let result = self.child(rank).spec.start().await;
+        self.started(rank, result)
+    }
+
+    /// What a start of the supervisor's own has come to.
+    fn started(&self, rank: Rank, result: Result<Started, StartError>) -> Event {
+        match result {
+            Ok(started) => match self.took_up(rank, &started, Origin::Supervisor) {
                 Some(pid) => {
                     if let Some(old) = self.child(rank).last {
                         note_restart(old, pid);
@@ -322,15 +357,13 @@ impl Shell {
         }
     }
 
-    async fn start_as(&self, rank: Rank, origin: Origin) -> Result<Started, StartError> {
-        let spec = &self.child(rank).spec;
-        let started = spec.start().await?;
-        if let Some(pid) = started.pid() {
-            #[cfg(feature = "sim")]
-            audit::note(Deed::Started(rank, pid));
-            self.reports.progress(origin, spec, pid);
-        }
-        Ok(started)
+    /// The process of a child that has started, if there is one.
+    fn took_up(&self, rank: Rank, started: &Started, origin: Origin) -> Option<Pid> {
+        let pid = started.pid()?;
+        #[cfg(feature = "sim")]
+        audit::note(Deed::Started(rank, pid));
+        self.reports.progress(origin, &self.child(rank).spec, pid);
+        Some(pid)
     }
 
     /// Stops this child, and those that the policy names after it; the step
@@ -349,13 +382,33 @@ impl Shell {
         }
     }
 
-    async fn stop(&self, rank: Rank, alarm: &mut Alarm) -> Event {
-        let Child { spec, state, .. } = self.child(rank);
-        if let ChildState::Running(pid) = *state {
-            let reason = stop_child(pid, spec.get_shutdown(), alarm).await;
-            if !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason) {
-                self.reports.shutdown_error(spec, pid, &reason);
-            }
+    async fn stop(&mut self, rank: Rank, alarm: &mut Alarm) -> Event {
+        let ended = match self.stop_of(rank) {
+            Some((pid, shutdown)) => Some((pid, stop_child(pid, shutdown, alarm).await)),
+            None => None,
+        };
+        self.stopped(rank, ended)
+    }
+
+    /// Who runs as this child, and how it is stopped now: as its spec says, and
+    /// within the time that is left, if the supervisor ends and has one.
+    fn stop_of(&mut self, rank: Rank) -> Option<(Pid, Shutdown)> {
+        let child = self.child(rank);
+        let (pid, shutdown) = (child.pid()?, child.spec.get_shutdown());
+        let shutdown = match &mut self.last_stops {
+            Some(last_stops) if self.policy.is_ending() => last_stops.cap(shutdown, now()),
+            Some(_) | None => shutdown,
+        };
+        Some((pid, shutdown))
+    }
+
+    /// What a stop has come to; it says as whom the child ran, and why it ended.
+    fn stopped(&self, rank: Rank, ended: Option<(Pid, ExitReason)>) -> Event {
+        let spec = &self.child(rank).spec;
+        if let Some((pid, reason)) = ended
+            && !is_proper_end(spec.get_shutdown(), spec.get_restart(), &reason)
+        {
+            self.reports.shutdown_error(spec, pid, &reason);
         }
         Event::Stopped(rank)
     }
@@ -404,7 +457,7 @@ impl Shell {
     }
 
     async fn start_child(&mut self, spec: ChildSpec) -> Result<Started, StartChildError> {
-        spec.check_for(self.policy.auto_shutdown())?;
+        spec.check_for(self.policy.auto_shutdown(), self.policy.pace())?;
         let id = spec.id().clone();
         if let Some((_, child)) = self.policy.children().find(&id) {
             return Err(match child.state {
@@ -415,6 +468,7 @@ impl Shell {
                 | ChildState::Stopped => StartChildError::AlreadyPresent(id),
             });
         }
+        self.check_needs(&spec)?;
         let rank = append(self.policy.children_mut(), spec);
         let result = self.start_for_caller(rank).await;
         result.map_err(|error| {
@@ -424,6 +478,16 @@ impl Shell {
                 error => StartChildError::Failed { id, error },
             }
         })
+    }
+
+    /// Whether this one can have what it needs of those that are there.
+    fn check_needs(&self, spec: &ChildSpec) -> Result<(), SpecError> {
+        if spec.get_after().is_empty() {
+            return Ok(());
+        }
+        // Nobody needs the new one yet, so it alone can be the circle.
+        check_circles([spec].into_iter())?;
+        check_needs(spec, |id| Some(&self.policy.children().find(id)?.1.spec))
     }
 
     async fn terminate_child(&mut self, id: ChildId) -> Result<(), TerminateChildError> {
@@ -486,9 +550,10 @@ impl Shell {
     }
 
     async fn start_for_caller(&mut self, rank: Rank) -> Result<Started, StartError> {
-        let started = self.start_as(rank, Origin::Caller).await?;
+        let started = self.child(rank).spec.start().await?;
+        let pid = self.took_up(rank, &started, Origin::Caller);
         self.policy.children_mut().renew(rank);
-        match started.pid() {
+        match pid {
             Some(pid) => self.policy.children_mut().started(rank, pid),
             None => self.policy.children_mut().stopped(rank),
         }
@@ -505,10 +570,23 @@ impl Shell {
                 Err(DeleteChildError::Restarting(id))
             }
             ChildState::Parked(_) | ChildState::Stopped => {
+                if let Some(needer) = self.who_needs(&id) {
+                    return Err(DeleteChildError::Needed(id, needer));
+                }
                 self.policy.children_mut().remove(rank);
                 Ok(())
             }
         }
+    }
+
+    /// A child that needs this one.
+    fn who_needs(&self, id: &ChildId) -> Option<ChildId> {
+        if self.policy.pace() == Pace::InTurn {
+            return None;
+        }
+        let mut specs = self.policy.children().iter().map(|child| &child.spec);
+        let needer = specs.find(|spec| spec.get_after().contains(id))?;
+        Some(needer.id().clone())
     }
 
     /// Newest first, as OTP lists them.
@@ -546,12 +624,10 @@ impl Shell {
 }
 
 fn append(children: &mut Children, spec: ChildSpec) -> Rank {
-    #[cfg(feature = "sim")]
-    let own = spec.get_restart_intensity();
     let rank = children.append(spec);
     #[cfg(feature = "sim")]
-    if let Some(own) = own {
-        audit::note(Deed::Budgets(rank, own));
+    if let Some(child) = children.get(rank) {
+        audit::note(Deed::Adds(rank, &child.spec));
     }
     rank
 }

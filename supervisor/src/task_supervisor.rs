@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use resurgam_runtime::{
-    ExitReason, Name, Node, Pid, ProcessOutput, SpawnError, StartError, Task, TaskStream,
+    Context, ExitReason, Name, Node, Pid, ProcessOutput, SpawnError, StartError, Task, TaskStream,
     TaskWorker, callers, set_callers, set_label, try_self_pid,
 };
 
@@ -147,7 +147,8 @@ impl TaskSupervisor {
         worker.entrust_link(future).map_err(not_started)
     }
 
-    /// Starts work that nobody waits for: fire and forget. It is not restarted.
+    /// Starts work that nobody waits for: fire and forget. It is not restarted,
+    /// so it may hold what there is only one of. `work` is called by the task.
     ///
     /// # Errors
     ///
@@ -179,10 +180,13 @@ impl TaskSupervisor {
     /// ```
     pub async fn start_child<W, F>(&self, work: W) -> Result<Pid, StartDynamicChildError>
     where
-        W: Fn() -> F + Send + Sync + 'static,
+        W: FnOnce() -> F + Send + 'static,
         F: Future<Output: ProcessOutput> + Send + 'static,
     {
-        self.start_child_as(Restart::Temporary, work).await
+        let line = callers_of_work();
+        let body = move |_: Context<()>| on_behalf_of(line, work);
+        let spec = ChildSpec::process_once(type_name::<F>(), body);
+        pid_of(&self.start(spec).await?)
     }
 
     /// As [`start_child`](Self::start_child), and says when it is restarted.
@@ -203,18 +207,12 @@ impl TaskSupervisor {
         W: Fn() -> F + Send + Sync + 'static,
         F: Future<Output: ProcessOutput> + Send + 'static,
     {
-        let line: Vec<Pid> = try_self_pid().into_iter().chain(callers()).collect();
+        let line = callers_of_work();
         let spec = ChildSpec::task(type_name::<F>(), move || {
-            let (line, work) = (line.clone(), work());
-            async move {
-                set_callers(line);
-                set_label(type_name::<F>());
-                work.await
-            }
+            let work = work();
+            on_behalf_of(line.clone(), || work)
         });
-        let started = self.start(spec.restart(restart)).await?;
-        let failed = StartDynamicChildError::Failed;
-        started.pid().ok_or(failed(StartError::Ignore))
+        pid_of(&self.start(spec.restart(restart)).await?)
     }
 
     /// Runs a task for each item, linked to the process that polls the stream
@@ -303,6 +301,22 @@ impl TaskSupervisor {
 
 /// A task of a supervisor that is being started.
 type Starting<T> = BoxFuture<'static, Result<Task<T>, ExitReason>>;
+
+/// On whose behalf the work is done that the caller has started.
+fn callers_of_work() -> Vec<Pid> {
+    try_self_pid().into_iter().chain(callers()).collect()
+}
+
+async fn on_behalf_of<F: Future>(line: Vec<Pid>, work: impl FnOnce() -> F) -> F::Output {
+    set_callers(line);
+    set_label(type_name::<F>());
+    work().await
+}
+
+fn pid_of(started: &Started) -> Result<Pid, StartDynamicChildError> {
+    let failed = StartDynamicChildError::Failed;
+    started.pid().ok_or(failed(StartError::Ignore))
+}
 
 fn not_started(error: SpawnError) -> StartDynamicChildError {
     StartDynamicChildError::Failed(error.into())

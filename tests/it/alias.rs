@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::channel::mpsc;
 use resurgam::{
-    Alias, AliasMode, Context, ExitKind, ExitReason, Message, MessageRef, MonitorAlias, Pid,
-    ProcessRef, alias, alias_priority, demonitor, demonitor_flush, exit, join, kill, link,
-    link_priority, monitor, monitor_alias, monitor_as, monitor_priority, process_info, register,
-    send, spawn, spawn_link, trap_exit, unalias, unlink, yield_now,
+    Alias, AliasMode, Context, ExitKind, ExitReason, GenServer, InitError, Message, MessageRef,
+    MonitorAlias, Pid, ProcessRef, ServerContext, alias, alias_priority, demonitor,
+    demonitor_flush, exit, join, kill, link, link_priority, monitor, monitor_alias, monitor_as,
+    monitor_priority, process_info, register, send, spawn, spawn_link, trap_exit, unalias, unlink,
+    yield_now,
 };
 
 use crate::support::{idle, pid_of, run, run_on_threads};
@@ -138,11 +141,53 @@ fn explicit_alias_of_a_monitor_outlives_it() {
         let (reference, way) = monitor_alias::<u32>("nobody", MonitorAlias::Explicit);
         assert!(matches!(ctx.receive().await, Message::Down(down) if down.reference == reference));
         send_by(&way, [1]).await;
-        let (reference, other) = monitor_alias::<u32>(resurgam::self_pid(), MonitorAlias::Explicit);
-        demonitor(reference);
+        let watched = spawn_link(idle).unwrap();
+        let (reference, other) = monitor_alias::<u32>(pid_of(&watched), MonitorAlias::Explicit);
+        assert!(demonitor(reference));
         send_by(&other, [2]).await;
         assert_eq!(users(&mut ctx), [1, 2]);
         assert!(unalias(&way) && unalias(&other));
+    });
+}
+
+/// MON-07: there is no monitor, so there is no way either.
+#[test]
+fn alias_of_a_monitor_of_oneself_is_closed() {
+    run(|mut ctx: Context<u32>| async move {
+        for mode in [
+            MonitorAlias::Explicit,
+            MonitorAlias::Demonitor,
+            MonitorAlias::ReplyDemonitor,
+        ] {
+            let (_, way) = monitor_alias::<u32>(resurgam::self_pid(), mode);
+            send_by(&way, [1]).await;
+            assert_eq!(users(&mut ctx), []);
+            assert!(!unalias(&way));
+        }
+    });
+}
+
+/// A destructor that panics does not keep the other end from being told.
+#[test]
+fn monitor_is_taken_back_whatever_its_function_holds() {
+    struct Spiteful;
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            panic!("a destructor that panics");
+        }
+    }
+    run(|_: Context<u32>| async move {
+        let watched = spawn_link(idle).unwrap();
+        let held = Spiteful;
+        let reference = monitor_as(pid_of(&watched), move |_| {
+            std::mem::forget(held);
+            1_u32
+        });
+        let demonitored =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| demonitor(reference)));
+        assert!(demonitored.is_err());
+        let info = process_info(pid_of(&watched)).await.unwrap().unwrap();
+        assert_eq!(info.monitored_by, []);
     });
 }
 
@@ -285,7 +330,8 @@ fn alias_names_both_types_if_they_differ() {
         assert_eq!(reason.kind(), ExitKind::Panicked);
         let reason = reason.to_string();
         assert!(
-            reason.contains("takes `u32`, not `alloc::string::String`"),
+            reason.contains("`alias` in process")
+                && reason.contains("takes `u32`, not `alloc::string::String`"),
             "{reason}"
         );
     });
@@ -602,5 +648,49 @@ fn what_monitors_hold_is_dropped_once_whatever_it_does() {
             yield_now().await;
         }
         assert_eq!(dropped.load(Ordering::SeqCst), 7);
+    });
+}
+
+/// Ends with the first word it hears, by whatever way.
+struct Ear;
+
+impl GenServer for Ear {
+    type Args = mpsc::UnboundedSender<Alias<&'static str>>;
+    type Message = &'static str;
+
+    async fn init(ways: Self::Args, ctx: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        ways.unbounded_send(ctx.alias(AliasMode::Reply))?;
+        Ok(Self)
+    }
+
+    async fn handle(
+        &mut self,
+        word: &'static str,
+        _: &mut ServerContext<Self>,
+    ) -> Result<(), ExitReason> {
+        Err(ExitReason::shutdown_with(word))
+    }
+}
+
+/// ALIAS-01, MON-15
+#[test]
+fn a_context_opens_aliases_and_monitors_of_its_own_messages() {
+    run(|mut ctx: Context<&'static str>| async move {
+        let urgent = ctx.alias_priority(AliasMode::Explicit);
+        ctx.alias(AliasMode::Reply).send("plain");
+        urgent.send_priority("urgent");
+        assert_eq!(ctx.receive().await, Message::User("urgent"));
+        assert_eq!(ctx.receive().await, Message::User("plain"));
+        let (_, way) = ctx.monitor_alias("nobody", MonitorAlias::Explicit);
+        assert!(matches!(ctx.receive().await, Message::Down(_)));
+        way.send("by the monitor's");
+        assert_eq!(ctx.receive().await, Message::User("by the monitor's"));
+        ctx.monitor_as("nobody", |_| "gone");
+        assert_eq!(ctx.receive().await, Message::User("gone"));
+
+        let (give, mut given) = mpsc::unbounded();
+        let end = Ear::start(give).await.unwrap().join();
+        given.next().await.unwrap().send("heard");
+        assert_eq!(end.await, ExitReason::shutdown_with("heard"));
     });
 }

@@ -1039,6 +1039,7 @@ fn whoever_falls_nothing_is_left_of_an_application() {
     };
     resurgam::sim::Plan::new().seeds(1).sweep_kills(scenario);
     resurgam::sim::Plan::new().seeds(1).sweep_panics(scenario);
+    resurgam::sim::Plan::new().seeds(1).sweep_stops(scenario);
 }
 
 #[cfg(feature = "sim")]

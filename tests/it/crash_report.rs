@@ -99,7 +99,7 @@ fn reported<F>(
     }
 }
 
-fn listening(workers: usize, dispatch: &Dispatch) -> Runtime {
+pub(crate) fn listening(workers: usize, dispatch: &Dispatch) -> Runtime {
     if workers == 0 {
         return crate::scheduler::one_thread();
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::future::join_all;
-use futures::{StreamExt, join};
+use futures::{FutureExt, StreamExt, join};
 use resurgam::{
     CallError, ChildSpec, ChildStatus, ChildType, Context, DynamicSupervisor,
-    DynamicSupervisorBuilder, DynamicSupervisorRef, ExitReason, Message, Node, Pid, Restart,
-    Shutdown, SpecError, StartDynamicChildError, StartError, StartPanicked, StartSupervisorError,
-    TerminateDynamicChildError, trap_exit,
+    DynamicSupervisorBuilder, DynamicSupervisorRef, ExitReason, Message, Node, Pid, Registry,
+    Restart, Shutdown, SpecError, StartDynamicChildError, StartError, StartPanicked,
+    StartSupervisorError, Started, Strategy, Supervisor, SupervisorRef, TerminateDynamicChildError,
+    trap_exit,
 };
 
 use crate::supervisor::{
@@ -660,5 +661,150 @@ fn children_are_taken_in_the_order_of_their_pids() {
         }
         expected.sort();
         assert_eq!(running(&sup).await, expected);
+    });
+}
+
+/// XSUP-31
+#[test]
+fn a_child_that_starts_once_holds_what_there_is_one_of() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let (tell, told) = futures::channel::oneshot::channel();
+        let spec = ChildSpec::process_once("once", move |_: Context<()>| async move {
+            tell.send("I run").unwrap();
+        });
+        assert_eq!(spec.get_restart(), Restart::Temporary);
+        let again = spec.clone();
+        let child = start_child(&sup, spec.clone()).await;
+        assert_eq!(told.await, Ok("I run"));
+        world.node.join(child).await;
+        assert_eq!(count(&sup).await, (0, 0));
+
+        let Err(StartDynamicChildError::Failed(error)) = sup.start_child(again).await else {
+            panic!("it started twice")
+        };
+        assert!(error.to_string().contains("only once"), "{error}");
+        let refused = sup.start_child(spec.transient()).await;
+        let Err(StartDynamicChildError::Spec(error)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            error,
+            SpecError::StartsOnce("once".into(), Restart::Transient)
+        );
+        assert_eq!(count(&sup).await, (0, 0));
+    });
+}
+
+/// XSUP-32
+#[test]
+fn supervisors_can_be_called_by_a_key_of_a_registry() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let keys = Registry::<(u8, char)>::unique();
+        let registry = keys.clone();
+        // A tree of them, so that they are started by a supervisor, and again.
+        let tree = Supervisor::builder(Strategy::OneForAll)
+            .child(ChildSpec::server_with("keys", move || registry.builder()))
+            .child({
+                let keys = keys.clone();
+                ChildSpec::supervisor("static", move || {
+                    Supervisor::builder(Strategy::OneForOne).via(&keys, (1, 's'), ())
+                })
+            })
+            .child({
+                let keys = keys.clone();
+                ChildSpec::dynamic_supervisor("dynamic", move || {
+                    DynamicSupervisor::builder().via(&keys, (1, 'd'), ())
+                })
+            });
+        let tree = tree.start_on(&world.node).await.unwrap();
+        let (fixed, dynamic) = (
+            SupervisorRef::via(&keys, (1, 's')),
+            DynamicSupervisorRef::via(&keys, (1, 'd')),
+        );
+        let spec = || ChildSpec::task("idle", std::future::pending::<()>);
+        fixed.start_child(spec()).await.unwrap();
+        dynamic.start_child(spec()).await.unwrap();
+        assert_eq!(fixed.pid(), tree.which_child("static").await.unwrap().pid());
+
+        let taken = DynamicSupervisor::builder().via(&keys, (1, 's'), ());
+        let taken = taken.start_on(&world.node).await;
+        let holder = fixed.pid().unwrap();
+        assert!(
+            matches!(taken, Err(StartSupervisorError::AlreadyStarted(pid)) if pid == holder),
+            "{taken:?}"
+        );
+
+        let end = world.node.join(holder);
+        world.node.kill(holder);
+        end.await;
+        // The whole tree is started anew, and answers behind the restart.
+        let new = tree.which_child("static").await.unwrap().pid();
+        assert_eq!(fixed.pid(), new);
+        assert_ne!(new, Some(holder));
+        assert_eq!(fixed.count_children().await.unwrap().specs, 0);
+        assert_eq!(dynamic.count_children().await.unwrap().specs, 0);
+    });
+}
+
+/// Its destructor panics, where there is no panic yet.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "on purpose, in a destructor");
+    }
+}
+
+/// Fault 5
+#[test]
+fn what_a_start_function_holds_may_panic_when_it_is_let_go() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder().max_children(2)).await;
+        let other = start_child(&sup, idle("other")).await;
+        let fragile = |id: &str| {
+            let held = Fragile;
+            ChildSpec::task(id, move || {
+                let _ = &held;
+                std::future::pending::<()>()
+            })
+        };
+        // It is let go as soon as the child has started.
+        let temporary = start_child(&sup, fragile("temporary").temporary()).await;
+        let refused = sup.start_child(fragile("refused")).await;
+        assert!(matches!(
+            refused,
+            Err(StartDynamicChildError::MaxChildren(2))
+        ));
+        sup.terminate_child(temporary).await.unwrap();
+        let permanent = start_child(&sup, fragile("permanent")).await;
+        sup.terminate_child(permanent).await.unwrap();
+        assert_eq!(running(&sup).await, [other]);
+    });
+}
+
+/// Fault 5
+#[test]
+fn what_a_child_brings_to_nobody_may_panic_when_it_is_let_go() {
+    on_every_runtime(async || {
+        let world = World::new();
+        let sup = start(&world, DynamicSupervisor::builder()).await;
+        let (mut open, gate) = mpsc::channel::<()>(0);
+        let gate = Arc::new(futures::lock::Mutex::new(gate));
+        let spec = ChildSpec::new("brings", move || {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.lock().await.next().await;
+                let child = resurgam::spawn_link(crate::support::idle)?;
+                Ok(Started::process(&child)?.with_info(Fragile))
+            }
+        });
+        let starting = sup.start_child(spec);
+        assert!(starting.now_or_never().is_none());
+        open.close_channel();
+        assert_eq!(running(&sup).await.len(), 1);
     });
 }

@@ -1,9 +1,12 @@
 //! Event managers, law by law.
 
+use std::time::Duration;
+
+use futures::channel::oneshot;
 use resurgam::{
     AddHandlerError, CallError, ChildSpec, Context, Down, EventHandler, EventManager, ExitReason,
     HandlerEnd, HandlerError, HandlerExit, HandlerKey, Info, Message, ProcessRef, Reply, Strategy,
-    Supervisor, join, kill, monitor, process_info, self_pid, spawn, trap_exit, yield_now,
+    Supervisor, join, kill, monitor, process_info, self_pid, spawn, timeout, trap_exit, yield_now,
 };
 
 use crate::support::{Log, idle, pid_of, run, run_with_clock};
@@ -754,5 +757,53 @@ fn whoever_falls_no_handler_and_no_owner_is_left_behind() {
     };
     let plan = resurgam::sim::Plan::new().seeds(2);
     let (kills, panics) = (plan.sweep_kills(scenario), plan.sweep_panics(scenario));
-    assert!(kills.faults > 0 && panics.faults > 0);
+    let stops = plan.sweep_stops(scenario);
+    assert!(kills.faults > 0 && panics.faults > 0 && stops.faults > 0);
+}
+
+/// What a handler leaves, whose destructor panics.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("on purpose, in a destructor");
+    }
+}
+
+/// Leaves something when it is let go.
+struct Slow(oneshot::Receiver<()>);
+
+impl EventHandler for Slow {
+    type Args = oneshot::Receiver<()>;
+    type Event = Event;
+    type Request = ();
+    type Output = Fragile;
+
+    async fn init(gate: Self::Args) -> Result<Self, ExitReason> {
+        Ok(Self(gate))
+    }
+
+    async fn handle_event(&mut self, _: &Event) -> Result<(), ExitReason> {
+        Ok(())
+    }
+
+    async fn terminate(self, _: HandlerEnd) -> Fragile {
+        let _ = self.0.await;
+        Fragile
+    }
+}
+
+/// EVT-08, fault 5
+#[test]
+fn what_a_handler_leaves_to_nobody_does_the_manager_no_harm() {
+    run(|_: Context<()>| async {
+        let manager = Manager::start().await.unwrap();
+        let (open, gate) = oneshot::channel();
+        manager.add_handler(Slow::id(), gate).await.unwrap();
+        let deleting = manager.delete_handler(Slow::id());
+        assert!(timeout(Duration::ZERO, deleting).await.is_err());
+        open.send(()).unwrap();
+        assert_eq!(manager.which_handlers().await, Ok(vec![]));
+        manager.stop(ExitReason::Normal).await.unwrap();
+    });
 }

@@ -878,5 +878,6 @@ fn whoever_falls_no_key_and_no_lock_is_left_behind() {
     };
     let plan = resurgam::sim::Plan::new().seeds(2);
     let (kills, panics) = (plan.sweep_kills(scenario), plan.sweep_panics(scenario));
-    assert!(kills.faults > 0 && panics.faults > 0);
+    let stops = plan.sweep_stops(scenario);
+    assert!(kills.faults > 0 && panics.faults > 0 && stops.faults > 0);
 }

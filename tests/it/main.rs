@@ -4,6 +4,9 @@ mod agent;
 mod alias;
 mod application;
 mod auto_shutdown;
+mod bounded_mailbox;
+#[cfg(feature = "sim")]
+mod concurrent_supervisor;
 mod crash_report;
 mod dynamic_supervisor;
 mod exit;
@@ -17,6 +20,7 @@ mod interval;
 mod keys;
 mod lifecycle;
 mod link;
+mod log_listener;
 #[cfg(feature = "macros")]
 mod macros;
 mod monitor;
@@ -42,3 +46,4 @@ mod thread_process;
 mod tidy;
 mod timer;
 mod trap;
+mod watchdog;

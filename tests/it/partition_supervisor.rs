@@ -677,6 +677,7 @@ fn whoever_falls_no_route_leads_to_the_dead() {
     };
     resurgam::sim::Plan::new().seeds(2).sweep_kills(scenario);
     resurgam::sim::Plan::new().seeds(2).sweep_panics(scenario);
+    resurgam::sim::Plan::new().seeds(2).sweep_stops(scenario);
 }
 
 #[cfg(feature = "sim")]

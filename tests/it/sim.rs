@@ -3,16 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use resurgam::sim::{self, Check, Explore, Faults, Plan, Sim};
+use resurgam::sim::{self, Check, Explore, Faults, Plan, Sim, Victim};
 use resurgam::{
     CallError, Context, ExitReason, GenServer, InitError, Message, ProcessRef, Reply,
     ServerContext, StartError, exit, kill, link, monitor, now, send_after, sleep, spawn,
-    spawn_link, timeout, trap_exit, whereis,
+    spawn_link, spawn_options, timeout, trap_exit, whereis,
 };
 
 use crate::support::idle;
@@ -410,6 +411,55 @@ fn faults_strike_only_whom_they_may() {
     });
 }
 
+fn is_called(who: &Victim, name: &str) -> bool {
+    who.name.as_ref().is_some_and(|n| n.as_str() == name)
+}
+
+#[test]
+fn an_init_fails_only_where_a_fault_may_strike() {
+    Plan::new().seeds(10).run(|sim| {
+        let faults = Faults::none().init_fails(1.0);
+        sim.faults(faults.only(|victim| is_called(victim, "bad")));
+        let start = |name| Counter::builder(()).name(name).start();
+        let (good, bad) = sim.run(async move { (start("good").await, start("bad").await) });
+        assert!(good.is_ok() && bad.is_err());
+    });
+}
+
+/// A process spawns one that is protected by its name, and may be struck
+/// before; whether it got so far.
+fn lives_if_it_was_spawned(sim: &mut Sim) -> bool {
+    sim.protect_all(|who| is_called(who, "disk"));
+    let (tell, told) = mpsc::channel();
+    let parent = sim.node().spawn(move |_: Context<()>| async move {
+        let disk = spawn_options().name("disk");
+        let disk = disk.spawn(|_: Context<()>| sleep(SECOND)).unwrap();
+        tell.send(disk.process.join()).unwrap();
+    });
+    parent.unwrap();
+    sim.run_for(2 * SECOND);
+    let Ok(end) = told.try_recv() else {
+        return false;
+    };
+    assert_eq!(sim.block_on(end), ExitReason::Normal);
+    true
+}
+
+#[test]
+fn who_is_protected_by_its_name_is_so_from_its_first_step() {
+    let spawned = AtomicU64::new(0);
+    Plan::new().seeds(20).run(|sim| {
+        sim.faults(Faults::none().kill(0.3));
+        let was_spawned = lives_if_it_was_spawned(sim);
+        spawned.fetch_add(u64::from(was_spawned), Ordering::Relaxed);
+    });
+    assert!((1..21).contains(&spawned.into_inner()));
+    let swept = Plan::new().seeds(1).sweep_kills(|sim| {
+        lives_if_it_was_spawned(sim);
+    });
+    assert!(swept.faults > 0);
+}
+
 #[test]
 fn panics_strike_at_awaits_and_in_callbacks() {
     let panicked = AtomicU64::new(0);
@@ -630,6 +680,63 @@ fn a_panic_sweep_finds_the_await_where_a_panic_does_harm() {
     assert!(failure.to_string().contains("made to panic"), "{failure}");
 }
 
+/// It heeds no exit signal while it waits.
+async fn deaf(mut ctx: Context<()>) {
+    trap_exit(true);
+    sleep(SECOND).await;
+    while !matches!(ctx.receive().await, Message::User(())) {}
+}
+
+#[test]
+fn a_stop_sweep_finds_the_await_where_a_stop_waits_for_ever() {
+    let scenario = |sim: &mut Sim| {
+        let deaf = sim.node().spawn(deaf).unwrap();
+        sim.run_for(2 * SECOND);
+        deaf.cast(());
+        sim.run_until_idle();
+    };
+    Plan::new().seeds(10).run(scenario);
+    let failure = Plan::new().seeds(1).try_sweep_stops(scenario).unwrap_err();
+    assert!(failure.message().contains("did not shut down"), "{failure}");
+    let text = failure.to_string();
+    assert!(text.contains("the node stopped before step"), "{text}");
+}
+
+#[test]
+fn a_stop_sweep_stops_at_each_step_and_runs_nothing_more() {
+    let ends = Cell::new(0_u64);
+    let report = Plan::new().seeds(1).sweep_stops(|sim| {
+        sim.run(async {
+            for _ in 0..10 {
+                sleep(SECOND).await;
+            }
+        });
+        ends.set(ends.get() + 1);
+    });
+    assert_eq!((ends.get(), report.faults + 1), (1, report.runs));
+    assert!(report.faults >= 20, "{report:?}");
+}
+
+#[test]
+fn whoever_waits_outside_has_to_be_told() {
+    Plan::new().seeds(10).run(|sim| {
+        let process = sim.node().spawn(idle).unwrap();
+        let told = Rc::new(Cell::new(false));
+        let noted = Rc::clone(&told);
+        sim.outside(async move {
+            assert_eq!(process.join().await, ExitReason::Shutdown);
+            noted.set(true);
+        });
+        sim.stop();
+        assert!(told.get());
+    });
+    let failure = Plan::new()
+        .seeds(1)
+        .try_run(|sim| sim.outside(std::future::pending()));
+    let failure = failure.unwrap_err();
+    assert!(failure.message().contains("wait for ever"), "{failure}");
+}
+
 #[test]
 fn a_check_of_ones_own_is_asked_at_rest() {
     #[derive(Default)]
@@ -731,6 +838,13 @@ fn the_attribute_runs_a_test_under_seeds(sim: &mut Sim) {
     assert!(matches!(ended, ExitReason::Normal));
 }
 
+#[sim::test(sweep_stops)]
+fn the_attribute_sweeps_stops(sim: &mut Sim) {
+    let process = sim.node().spawn(idle).unwrap();
+    sim.outside(async move { drop(process.join().await) });
+    sim.run_for(SECOND);
+}
+
 #[sim::test(sweep)]
 fn the_attribute_sweeps(sim: &mut Sim) {
     let node = sim.node().clone();
@@ -740,4 +854,40 @@ fn the_attribute_sweeps(sim: &mut Sim) {
         first.cast(());
         shared.fetch_add(1, Ordering::Relaxed);
     });
+}
+
+/// Says who it is, and sends a message in doing so.
+struct Talkative(ProcessRef<()>);
+
+impl PartialEq for Talkative {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.pid() == other.0.pid()
+    }
+}
+
+impl std::fmt::Debug for Talkative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.cast(());
+        f.write_str("Talkative")
+    }
+}
+
+/// Fault 28: what formats a reason is the user's.
+#[test]
+fn a_reason_may_do_anything_as_the_trace_is_written() {
+    let failure = failure(&Plan::new().seeds(1), |sim| {
+        sim.run(async {
+            let listener = spawn(idle).unwrap();
+            let reason = ExitReason::custom(Talkative(listener));
+            let own = reason.clone();
+            let ends = spawn(|_: Context<()>| async { own }).unwrap();
+            assert_eq!(ends.join().await, reason);
+            exit(spawn(idle).unwrap().pid().unwrap(), reason);
+        });
+        sim.run_until_idle();
+        panic!("to see the trace");
+    });
+    let trace = failure.trace().join("\n");
+    // Two ends, and an exit signal.
+    assert_eq!(trace.matches("Talkative").count(), 3, "{trace}");
 }

@@ -1091,4 +1091,5 @@ fn whoever_is_killed_nobody_hangs() {
     let swept = Plan::new().seeds(1).sweep_kills(scenario);
     assert!(swept.faults > 20, "{swept:?}");
     Plan::new().seeds(1).sweep_panics(scenario);
+    Plan::new().seeds(1).sweep_stops(scenario);
 }

@@ -1382,6 +1382,22 @@ fn work_that_nobody_waits_for_is_restarted_only_if_that_is_wanted() {
 
 /// TASK-29
 #[test]
+fn work_that_is_done_once_may_hold_what_there_is_one_of() {
+    run(|_: Context<()>| async {
+        let tasks = tasks().await;
+        let (tell, told) = oneshot::channel();
+        let pid = tasks.start_child(move || {
+            // Called by the task, not by its supervisor.
+            let who = self_pid();
+            async move { tell.send(who).unwrap() }
+        });
+        let pid = pid.await.unwrap();
+        assert_eq!(told.await, Ok(pid));
+    });
+}
+
+/// TASK-29
+#[test]
 fn the_way_a_task_is_stopped_can_be_chosen() {
     run(|_: Context<()>| async {
         let brutal = tasks().await.with_shutdown(Shutdown::BrutalKill);
@@ -1505,5 +1521,6 @@ fn whoever_falls_no_task_is_left_behind() {
     };
     let plan = resurgam::sim::Plan::new().seeds(2);
     let (kills, panics) = (plan.sweep_kills(scenario), plan.sweep_panics(scenario));
-    assert!(kills.faults > 0 && panics.faults > 0);
+    let stops = plan.sweep_stops(scenario);
+    assert!(kills.faults > 0 && panics.faults > 0 && stops.faults > 0);
 }

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that decide and do nothing.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "runtime/src/process/reaction.rs",
     "runtime/src/process/links.rs",
     "runtime/src/gen_statem/agenda.rs",
+    "runtime/src/scheduler/patience.rs",
     "supervisor/src/policy.rs",
     "supervisor/src/intensity.rs",
     "supervisor/src/application/order.rs",

@@ -23,6 +23,22 @@ pub(crate) enum Path {
     Whereis,
     /// A message is sent to a name; its process does not read.
     SendByName,
+    /// One process calls a state machine, which changes its state.
+    Statem,
+    /// A task is spawned, runs and is awaited.
+    Task,
+    /// One process has an agent change its state and waits for the value.
+    Agent,
+    /// An event manager gives an event to its one handler.
+    Event,
+    /// A key of a registry is looked up.
+    Lookup,
+    /// The ten members of a process group are listed.
+    Members,
+    /// A bus brings an event to its one subscriber, which receives it.
+    Broadcast,
+    /// As `Message`, between processes whose mailboxes have bounds.
+    Bounded,
     /// As `Message`, with two workers for one pair.
     Pair,
     /// Processes in a chain of links are spawned and die of the first; per
@@ -42,6 +58,8 @@ pub(crate) enum Path {
     Idle,
     /// So does a gen_server with a word of state.
     IdleServer,
+    /// So does a state machine.
+    IdleStatem,
 }
 
 /// How a path is measured.
@@ -58,7 +76,7 @@ pub(crate) enum Method {
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Message,
         Self::Send,
         Self::Receive,
@@ -69,6 +87,14 @@ impl Path {
         Self::Timer,
         Self::Whereis,
         Self::SendByName,
+        Self::Statem,
+        Self::Task,
+        Self::Agent,
+        Self::Event,
+        Self::Lookup,
+        Self::Members,
+        Self::Broadcast,
+        Self::Bounded,
         Self::Pair,
         Self::Chain,
         Self::Restart,
@@ -78,6 +104,7 @@ impl Path {
         Self::Children,
         Self::Idle,
         Self::IdleServer,
+        Self::IdleStatem,
     ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -96,6 +123,14 @@ impl Path {
             Self::Timer => "timer",
             Self::Whereis => "whereis",
             Self::SendByName => "send_by_name",
+            Self::Statem => "statem",
+            Self::Task => "task",
+            Self::Agent => "agent",
+            Self::Event => "event",
+            Self::Lookup => "lookup",
+            Self::Members => "members",
+            Self::Broadcast => "broadcast",
+            Self::Bounded => "bounded",
             Self::Pair => "pair",
             Self::Chain => "chain",
             Self::Restart => "restart",
@@ -105,6 +140,7 @@ impl Path {
             Self::Children => "children",
             Self::Idle => "idle",
             Self::IdleServer => "idle_server",
+            Self::IdleStatem => "idle_statem",
         }
     }
 
@@ -119,7 +155,15 @@ impl Path {
             | Self::MonitorDown
             | Self::Timer
             | Self::Whereis
-            | Self::SendByName => Method::Cost,
+            | Self::SendByName
+            | Self::Statem
+            | Self::Task
+            | Self::Agent
+            | Self::Event
+            | Self::Lookup
+            | Self::Members
+            | Self::Broadcast
+            | Self::Bounded => Method::Cost,
             Self::Pair => Method::Wakes,
             Self::Chain
             | Self::Restart
@@ -127,7 +171,7 @@ impl Path {
             | Self::Links
             | Self::Timers
             | Self::Children => Method::Growth,
-            Self::Idle | Self::IdleServer => Method::Bytes,
+            Self::Idle | Self::IdleServer | Self::IdleStatem => Method::Bytes,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is run to be measured.
 
+mod behaviours;
 pub(crate) mod resurgam;
 pub(crate) mod tokio;
 

@@ -64,17 +64,12 @@ pub fn application() -> Application {
 
 async fn start(app: ApplicationContext) -> Result<SupervisorRef, StartError> {
     let path: PathBuf = app.get_env(FOLDER)?;
-    let folder = Folder::open(path).map_err(failed)?;
+    let folder = Folder::open(path)?;
     let (lists, tree) = lists(folder, app.get_env(WORKERS)?, app.get_env(IDLE)?);
-    let front = Front::bind(app.get_env(ADDRESS)?, lists).await;
-    let front = front.map_err(failed)?;
-    let listening = front.address().map_err(failed)?;
+    let front = Front::bind(app.get_env(ADDRESS)?, lists).await?;
+    let listening = front.address()?;
     app.applications().env().set(NAME, LISTENING, listening);
     Ok(tree.child(front.child()).start_link().await?)
-}
-
-fn failed(error: std::io::Error) -> StartError {
-    StartError::Failed(error.into())
 }
 
 /// The lists that are kept in this place, and their tree, as yet without a web

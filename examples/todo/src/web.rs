@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use resurgam::{
-    ChildSpec, Context, DynamicSupervisor, DynamicSupervisorRef, ExitReason, Message, Node,
+    ChildSpec, Context, DynamicSupervisor, DynamicSupervisorRef, ExitReason,
     StartDynamicChildError, Strategy, Supervisor, sleep, trap_exit,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -31,8 +31,6 @@ use crate::lists::Lists;
 const CONNECTIONS: &str = "todo.connections";
 /// How many clients there may be at once. Others are turned away.
 const MOST_CLIENTS: usize = 10_000;
-/// How long the listener has to hand over a client.
-const HANDOVER: Duration = Duration::from_secs(5);
 /// A client that asks nothing for so long is sent away.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no room for another socket.
@@ -101,39 +99,22 @@ impl Front {
         }
     }
 
-    /// Starts a process for a client and hands it the socket. If there are too
-    /// many, or the process is dead already, the socket closes here.
+    /// Starts a process for a client, which has the socket. If there are too
+    /// many, the socket closes.
     async fn welcome(&self, client: TcpStream) -> Result<(), ExitReason> {
+        let lists = self.lists.clone();
+        let connection = ChildSpec::process_once("connection", |ctx| serve(ctx, client, lists));
         let connections = DynamicSupervisorRef::named(CONNECTIONS);
-        match connections.start_child(self.connection()).await {
-            Ok(started) => {
-                if let Some(pid) = started.pid() {
-                    let _ = Node::current().send(pid, client);
-                }
-                Ok(())
-            }
-            Err(StartDynamicChildError::MaxChildren(_)) => Ok(()),
+        match connections.start_child(connection).await {
+            Ok(_) | Err(StartDynamicChildError::MaxChildren(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
-
-    fn connection(&self) -> ChildSpec {
-        let lists = self.lists.clone();
-        let body = move || {
-            let lists = lists.clone();
-            move |ctx| serve(ctx, lists)
-        };
-        ChildSpec::process("connection", body).temporary()
-    }
 }
 
-/// Serves the client that comes as the first message until it leaves. When the
-/// supervisor stops the process, the request that is being answered is answered
-/// first.
-async fn serve(mut ctx: Context<TcpStream>, lists: Lists) {
-    let Some(Message::User(client)) = ctx.receive_timeout(HANDOVER).await else {
-        return;
-    };
+/// Serves a client until it leaves. When the supervisor stops the process, the
+/// request that is being answered is answered first.
+async fn serve(mut ctx: Context<()>, client: TcpStream, lists: Lists) {
     trap_exit(true);
     let service = service_fn(|request| api::respond(request, &lists));
     let connection = http1::Builder::new()

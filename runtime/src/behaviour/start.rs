@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Behaviour, Birth};
 use crate::exit_reason::ExitReason;
 use crate::keys::{RegisterKeyError, Registry};
+use crate::mailbox::{Limit, Overflow};
 use crate::name::Name;
 use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
@@ -23,6 +24,11 @@ use crate::timer::Elapsed;
 
 /// Why a server was not started. Its process is gone by then, and its name
 /// free (laws GS-07, PLIB-04).
+///
+/// In `init` itself, whose error is [`InitError`](crate::InitError), `?` takes
+/// any error. In a start function it takes an [`ExitReason`], a
+/// [`std::io::Error`], a [`SpawnError`] and the errors of other starts; for all
+/// others there is [`failed`](Self::failed).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -63,6 +69,52 @@ impl From<RegisterKeyError> for StartError {
     }
 }
 
+impl StartError {
+    /// That `init`, or a start function, failed with this error or reason: for
+    /// `map_err`, where the error is of a type that `?` does not know.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::StartError;
+    ///
+    /// fn port(text: &str) -> Result<u16, StartError> {
+    ///     text.parse().map_err(StartError::failed)
+    /// }
+    /// assert_eq!(port("80"), Ok(80));
+    /// let error = port("http").unwrap_err();
+    /// assert_eq!(error.to_string(), "init failed: failed: invalid digit found in string");
+    /// ```
+    pub fn failed(reason: impl Into<ExitReason>) -> Self {
+        Self::Failed(reason.into())
+    }
+}
+
+/// So that `?` works where a start function has a reason of its own.
+impl From<ExitReason> for StartError {
+    fn from(reason: ExitReason) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+/// So that `?` works where a start function opens a file or a socket.
+///
+/// # Examples
+///
+/// ```
+/// use resurgam_runtime::StartError;
+///
+/// fn read() -> Result<String, StartError> {
+///     Ok(std::fs::read_to_string("/no such file")?)
+/// }
+/// assert!(matches!(read(), Err(StartError::Failed(_))));
+/// ```
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
 /// How a server or a state machine is to be started; made by
 /// [`GenServer::builder`](crate::GenServer::builder) and
 /// [`GenStatem::builder`](crate::GenStatem::builder).
@@ -75,6 +127,7 @@ pub struct BehaviourBuilder<B: Behaviour> {
     node: Option<Node>,
     log: Option<usize>,
     registration: Option<Registration>,
+    limit: Option<Limit>,
 }
 
 /// Puts the new process under a key, in that process.
@@ -98,6 +151,7 @@ impl<B: Behaviour> BehaviourBuilder<B> {
             node: None,
             log: None,
             registration: None,
+            limit: None,
         }
     }
 
@@ -159,6 +213,32 @@ impl<B: Behaviour> BehaviourBuilder<B> {
     /// [`sys::log`](crate::sys::log) does later.
     pub fn log(mut self, most: usize) -> Self {
         self.log = Some(most);
+        self
+    }
+
+    /// Bounds the mailbox; see [`SpawnOptions::mailbox`].
+    ///
+    /// # Panics
+    ///
+    /// If the capacity is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use resurgam_runtime::{Agent, Node, Overflow};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::new()?;
+    /// let start = Agent::builder(|| 3).mailbox(100, Overflow::Wait).on(&node).start();
+    /// let pid = node.block_on(start)?.pid().ok_or("no pid")?;
+    /// let info = node.block_on(node.process_info(pid))?.ok_or("it has ended")?;
+    /// assert_eq!(info.mailbox.map(|bound| bound.capacity), Some(100));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn mailbox(mut self, capacity: usize, overflow: Overflow) -> Self {
+        self.limit = Some(Limit::new(capacity, overflow));
         self
     }
 
@@ -232,6 +312,9 @@ impl<B: Behaviour> BehaviourBuilder<B> {
         }
         if let Some(label) = self.label {
             options = options.label(label);
+        }
+        if let Some(limit) = self.limit {
+            options = options.limit(limit);
         }
         let parent = match bond {
             Bond::Linked => {

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use super::handler::AnyHandler;
 use super::{EventHandler, HandlerEnd, HandlerError, HandlerExit, HandlerId, HandlerKey};
 use crate::behaviour::{caught, panicked};
-use crate::caught::{PanicPayload, discard_payload, drop_caught};
+use crate::caught::{PanicPayload, discard_payload, drop_caught, guarded};
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, Info, InitError, ServerContext};
 use crate::pid::Pid;
@@ -176,7 +176,9 @@ impl<E: Send + Sync + 'static> EventServer<E> {
 
     /// Ends the handlers that a process has added as supervised ones.
     async fn owner_ended(&mut self, pid: Pid, reason: &ExitReason) {
-        while let Some(at) = self.owned_by(pid) {
+        while !planted!(HandlerOutlivesOwner)
+            && let Some(at) = self.owned_by(pid)
+        {
             let why = HandlerEnd::OwnerEnded(reason.clone());
             self.end(at, why).await.forget();
         }
@@ -197,18 +199,26 @@ impl<E: Send + Sync + 'static> EventServer<E> {
             mut owner,
         } = self.handlers.remove(at);
         if let HandlerEnd::Failed(reason) = &why {
-            tracing::error!(target: "resurgam::gen_event", handler = %key, %reason, "handler failed, and is removed");
+            guarded(
+                || tracing::error!(target: "resurgam::gen_event", handler = %key, %reason, "handler failed, and is removed"),
+            );
         }
         let left = caught(|| handler.terminate(why.clone())).await;
         let left = left.map_err(panicked);
         if let Err(reason) = &left {
-            tracing::error!(target: "resurgam::gen_event", handler = %key, %reason, "terminate of a handler panicked");
+            guarded(
+                || tracing::error!(target: "resurgam::gen_event", handler = %key, %reason, "terminate of a handler panicked"),
+            );
         }
+        let is_untold = planted!(RemovalUntold) && matches!(why, HandlerEnd::Failed(_));
         if let Some(Owner { teller, .. }) = &mut owner
+            && !is_untold
             && let Err(payload) = teller.tell(HandlerExit { handler: key, why })
         {
             discard_payload(payload);
-            tracing::warn!(target: "resurgam::gen_event", "owner of a handler could not be told of its end");
+            guarded(
+                || tracing::warn!(target: "resurgam::gen_event", "owner of a handler could not be told of its end"),
+            );
         }
         Ended { left, owner }
     }

@@ -136,8 +136,13 @@ impl<E, N: Clone + Eq + Hash, C, T> Agenda<E, N, C, T> {
     ) {
         self.postponed.extend(postponed);
         if change == Change::Changed {
-            self.cancel(&TimeoutType::State, timers);
-            let retried = mem::take(&mut self.postponed);
+            if !planted!(StateTimeoutKept) {
+                self.cancel(&TimeoutType::State, timers);
+            }
+            let mut retried = mem::take(&mut self.postponed);
+            if planted!(PostponedDropped) {
+                drop(retried.drain(..retried.len().min(1)));
+            }
             self.put_in_front(retried);
         }
         self.put_in_front(inserted);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::table::Table;
 use super::{GroupChange, GroupMonitor, GroupRequest, LeaveError, Members, Membership, Request};
-use crate::caught::{PanicPayload, discard_payload};
+use crate::caught::{PanicPayload, discard_payload, guarded};
 use crate::exit_reason::ExitReason;
 use crate::gen_server::{GenServer, Info, InitError, ServerContext};
 use crate::name::Name;
@@ -181,7 +181,8 @@ impl GroupScope {
     fn ended(&mut self, down: &Down) {
         self.watches.remove(&down.reference);
         let member = self.members.get(&down.pid);
-        if member.is_none_or(|member| member.monitor != down.reference) {
+        if planted!(MembershipKept) || member.is_none_or(|member| member.monitor != down.reference)
+        {
             return;
         }
         let Some(member) = self.members.remove(&down.pid) else {
@@ -234,5 +235,7 @@ impl GroupScope {
 fn give_up(watch: MonitorRef, payload: PanicPayload) {
     discard_payload(payload);
     demonitor(watch);
-    tracing::warn!(target: "resurgam::groups", ?watch, "watcher panicked; it is told no more");
+    guarded(
+        || tracing::warn!(target: "resurgam::groups", ?watch, "watcher panicked; it is told no more"),
+    );
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::caught::{PanicPayload, discard_payload};
+use crate::caught::{PanicPayload, discard_payload, guarded};
 use crate::pid::Pid;
 use crate::process_ref::ProcessRef;
 
@@ -64,7 +64,9 @@ impl<K, V> Listener<K, V> {
 
 fn give_up(payload: PanicPayload) -> Hearing {
     discard_payload(payload);
-    tracing::warn!(target: "resurgam::registry", "listener panicked; it is told no more");
+    guarded(
+        || tracing::warn!(target: "resurgam::registry", "listener panicked; it is told no more"),
+    );
     Hearing::Ended
 }
 

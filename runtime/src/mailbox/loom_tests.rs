@@ -6,12 +6,15 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use super::{Attention, Wake};
+use super::{Attention, Door, Limit, Overflow, Waiting, Wake};
+use crate::admission::Place;
 use crate::answer::{Server, Unanswered, answer};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
+use crate::process::cell::{Typed, mailbox_only};
 use crate::reply::CallError;
 use crate::signal::{Cause, Exit, Signal};
+use crate::slot::Slot;
 use crate::testing::{Inbox, Owned};
 
 /// A mailbox and how often its owner stands in a run queue.
@@ -316,5 +319,107 @@ fn loom_a_process_on_a_thread_is_rung_for() {
             got += world.turn(&mut inbox).unwrap_or(0);
         }
         sender.join().unwrap();
+    });
+}
+
+/// A process whose mailbox is full; those who can wait do.
+struct Full(Typed<()>);
+
+impl Full {
+    fn new() -> Arc<Self> {
+        let full = Self(mailbox_only().typed().ok().expect("of units"));
+        full.0.core().set_bound(Limit::new(1, Overflow::Wait));
+        assert!(full.0.mailbox().push(()).is_ok());
+        Arc::new(full)
+    }
+
+    /// The owner takes a message, and lets in who waits.
+    fn receive(&self) -> Option<()> {
+        let core = self.0.core();
+        let message = {
+            let mut locked = core.lock();
+            let message = self.0.mailbox().take_one(&mut locked);
+            locked.holds(0);
+            message
+        };
+        while let Some(waiting) = core.admit() {
+            waiting.slot.settle(Some(Place::reserved(&self.0)));
+        }
+        message
+    }
+
+    /// A place, or the wait for one.
+    fn knock(&self) -> (Door, Waiting) {
+        let slot = std::sync::Arc::new(Slot::new());
+        let who = Pid::OUTSIDE;
+        let waiting = Waiting { who, slot };
+        (self.0.core().knock(Some(&waiting)), waiting)
+    }
+
+    /// As a sender that waits; whether its message was taken in.
+    fn send(&self) -> bool {
+        let (door, waiting) = self.knock();
+        match door {
+            Door::Reserved => {}
+            Door::Line(_) => match block_on(std::future::poll_fn(|cx| waiting.slot.poll(cx))) {
+                Some(place) => place.take(),
+                None => return false,
+            },
+            Door::Open | Door::Full => return false,
+        }
+        self.0.mailbox().push_placed(()).is_ok()
+    }
+
+    /// As a sender that waits no longer.
+    fn give_up(&self) {
+        let (door, waiting) = self.knock();
+        match door {
+            Door::Reserved => drop(Place::reserved(&self.0)),
+            Door::Line(ticket) => {
+                drop(self.0.core().leave(ticket));
+                drop(waiting.slot.close());
+            }
+            Door::Open | Door::Full => {}
+        }
+    }
+}
+
+#[test]
+fn loom_whoever_waits_for_a_place_is_let_in() {
+    crate::testing::model(|| {
+        let full = Full::new();
+        let sender = Arc::clone(&full);
+        let handle = thread::spawn(move || assert!(sender.send()));
+        assert!(full.receive().is_some());
+        handle.join().unwrap();
+        assert!(full.receive().is_some());
+    });
+}
+
+#[test]
+fn loom_whoever_waits_no_longer_takes_no_place() {
+    crate::testing::model(|| {
+        let full = Full::new();
+        let fickle = Arc::clone(&full);
+        let handle = thread::spawn(move || fickle.give_up());
+        assert!(full.receive().is_some());
+        handle.join().unwrap();
+        let (door, _) = full.knock();
+        assert!(matches!(door, Door::Reserved));
+    });
+}
+
+#[test]
+fn loom_a_mailbox_that_closes_lets_go_who_waits() {
+    crate::testing::model(|| {
+        let full = Full::new();
+        let sender = Arc::clone(&full);
+        let handle = thread::spawn(move || assert!(!sender.send()));
+        let core = full.0.core();
+        drop(full.0.mailbox().close(&mut core.lock()));
+        for waiting in core.dismiss().into_values() {
+            waiting.slot.settle(None);
+        }
+        handle.join().unwrap();
     });
 }

@@ -32,6 +32,9 @@ pub enum NodeError {
     /// The Tokio runtime around cannot tell the time.
     #[error("the Tokio runtime has no time driver; build it with `enable_time()`")]
     NoTimeDriver,
+    /// The watchdog does not look that often.
+    #[error("`long_schedule` is {0:?}; it must be at least {least:?}", least = watchdog::LEAST_LIMIT)]
+    LongSchedule(Duration),
     /// No Tokio runtime could be made.
     #[error("no Tokio runtime could be made")]
     Runtime(#[source] std::io::Error),
@@ -60,6 +63,7 @@ pub struct NodeBuilder {
     max_processes: usize,
     seed: Option<u64>,
     crash_reports: usize,
+    long_schedule: Option<Duration>,
 }
 
 impl NodeBuilder {
@@ -70,6 +74,7 @@ impl NodeBuilder {
             max_processes: Table::MAX,
             seed: None,
             crash_reports: Node::CRASH_REPORTS,
+            long_schedule: Some(Node::LONG_SCHEDULE),
         }
     }
 
@@ -97,6 +102,28 @@ impl NodeBuilder {
     /// a crash the few hundred bytes.
     pub fn crash_reports(mut self, most: usize) -> Self {
         self.crash_reports = most;
+        self
+    }
+
+    /// For how long a process may hold its worker, that is, be in one poll,
+    /// before it is named: [`Node::LONG_SCHEDULE`] if it is not said. `None`
+    /// for as long as it likes. At least 10 ms.
+    ///
+    /// It is named within twice that time, once for each poll, and again each
+    /// time that the time has doubled and when it is over: by a warning in the
+    /// log (`tracing`, target `resurgam::watchdog`), in the journal
+    /// ([`Lifecycle::LongSchedule`](crate::Lifecycle::LongSchedule)) and by
+    /// [`Node::long_schedules`]. The time is the machine's, whatever the node's
+    /// clock; one in which the whole program stood still does not count. In a simulation, where time is virtual, nobody is named; nor is a
+    /// process on a thread of its own, which may block. A node of one worker for
+    /// whose watchdog there is no thread names nobody.
+    ///
+    /// # Differences from Erlang
+    ///
+    /// The option `long_schedule` of `erlang:system_monitor/2`, which is off
+    /// until somebody asks.
+    pub fn long_schedule(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.long_schedule = limit.into();
         self
     }
 
@@ -136,6 +163,12 @@ impl NodeBuilder {
         if self.max_processes == 0 || self.max_processes > Table::MAX {
             return Err(NodeError::ProcessLimit(self.max_processes));
         }
+        if let Some(limit) = self
+            .long_schedule
+            .filter(|limit| *limit < watchdog::LEAST_LIMIT)
+        {
+            return Err(NodeError::LongSchedule(limit));
+        }
         Ok(())
     }
 
@@ -172,7 +205,7 @@ impl NodeBuilder {
             #[cfg(feature = "sim")]
             world: None,
         });
-        watchdog::start(&node, rung).map_err(NodeError::Thread)?;
+        watchdog::start(&node, rung, self.long_schedule).map_err(NodeError::Thread)?;
         for (index, queue) in queues.into_iter().enumerate() {
             let host = Host::new(Arc::clone(&node), index, queue);
             handle.spawn(host::run(host));

@@ -52,6 +52,13 @@ impl<T> Queue<T> {
         Some(value)
     }
 
+    /// The entries, those that came last and were not turned over first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let rows = [self.back.as_deref(), self.front.as_deref()];
+        let rows = rows.map(|first| std::iter::successors(first, |entry| entry.next.as_deref()));
+        rows.into_iter().flatten().map(|entry| &entry.value)
+    }
+
     /// Moves what is in `back` to `front`, which is empty.
     #[inline]
     fn turn_over(&mut self) {

@@ -12,7 +12,7 @@ use crate::mailbox::{Core, Wake};
 use crate::node::Dest;
 use crate::node::seam::Load;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::cell::{Process, Typed};
+use crate::process::cell::Typed;
 use crate::process::{current, link, watch};
 use crate::process_ref::scheduled;
 use crate::signal::{Down, Exit, Maker, Signal, Unshared, Urgent};
@@ -80,7 +80,8 @@ impl Way {
         if !self.is_single {
             return Ok(None);
         }
-        self.is_open.store(false, Ordering::Relaxed);
+        self.is_open
+            .store(planted!(ReplyAliasKept), Ordering::Relaxed);
         Ok(self.monitor)
     }
 
@@ -101,9 +102,14 @@ impl Way {
 struct Closed;
 
 impl<M: Send + 'static> Alias<M> {
-    fn open(is_single: bool, has_priority: bool, monitor: Option<MonitorRef>) -> Self {
+    fn open(
+        owner: Typed<M>,
+        is_single: bool,
+        has_priority: bool,
+        monitor: Option<MonitorRef>,
+    ) -> Self {
         Self {
-            owner: own::<M>(),
+            owner,
             way: Arc::new(Way {
                 is_open: AtomicBool::new(true),
                 is_single,
@@ -129,6 +135,10 @@ impl<M: Send + 'static> Alias<M> {
     pub fn send_priority(&self, message: M) {
         if !self.way.has_priority {
             return self.send(message);
+        }
+        if planted!(PriorityOvertakes) {
+            let message = Maker::of(move || message);
+            return self.push(Signal::Urgent(Urgent::Message(message)), true);
         }
         self.transmit(message, |alias, message| {
             let message = Maker::of(move || message);
@@ -214,13 +224,14 @@ impl<M> fmt::Debug for Alias<M> {
     }
 }
 
-/// The process that runs, whose messages must be of this type.
+/// The process that runs, whose messages must be of this type; `what` names the
+/// operation that needs it.
 #[track_caller]
-fn own<M: 'static>() -> Typed<M> {
-    match current::expect("alias").typed() {
+fn own<M: 'static>(what: &str) -> Typed<M> {
+    match current::expect(what).typed() {
         Ok(process) => process,
         Err(process) => panic!(
-            "process {} takes `{}`, not `{}`",
+            "`{what}` in process {}, which takes `{}`, not `{}`",
             process.header().pid,
             process.message_type(),
             type_name::<M>(),
@@ -228,7 +239,8 @@ fn own<M: 'static>() -> Typed<M> {
     }
 }
 
-/// Opens a way to this process.
+/// Opens a way to this process. For code that has no context at hand; with one,
+/// [`Context::alias`](crate::Context::alias) has the compiler check the type of the messages.
 ///
 /// # Panics
 ///
@@ -255,7 +267,7 @@ fn own<M: 'static>() -> Typed<M> {
 /// ```
 #[track_caller]
 pub fn alias<M: Send + 'static>(mode: AliasMode) -> Alias<M> {
-    Alias::open(mode == AliasMode::Reply, false, None)
+    Alias::open(own("alias"), mode == AliasMode::Reply, false, None)
 }
 
 /// As [`alias`], and what is sent through it *with priority* is received before
@@ -287,7 +299,8 @@ pub fn alias<M: Send + 'static>(mode: AliasMode) -> Alias<M> {
 /// ```
 #[track_caller]
 pub fn alias_priority<M: Send + 'static>(mode: AliasMode) -> Alias<M> {
-    Alias::open(mode == AliasMode::Reply, true, None)
+    let owner = own("alias_priority");
+    Alias::open(owner, mode == AliasMode::Reply, true, None)
 }
 
 /// Closes an alias of this process; whether it was open. Of another process's
@@ -304,6 +317,8 @@ pub fn unalias<M>(alias: &Alias<M>) -> bool {
 
 /// Monitors a process and opens an alias, which the monitor and the alias may
 /// close for each other. See [`monitor`](crate::monitor).
+///
+/// To monitor oneself does nothing, and its alias is closed from the beginning.
 ///
 /// # Panics
 ///
@@ -338,16 +353,18 @@ pub fn monitor_alias<M: Send + 'static>(
     target: impl Into<Dest>,
     mode: MonitorAlias,
 ) -> (MonitorRef, Alias<M>) {
-    let process = current::expect("monitor_alias");
+    let process = own::<M>("monitor_alias");
     let reference = process.new_monitor();
     let is_single = mode == MonitorAlias::ReplyDemonitor;
     let bound = (mode != MonitorAlias::Explicit).then_some(reference);
-    let alias = Alias::open(is_single, false, bound);
+    let alias = Alias::open(process.clone(), is_single, false, bound);
     let special = Special {
         way: bound.map(|_| Arc::clone(&alias.way)),
         ..Special::default()
     };
-    watch(&process, reference, target.into(), Some(special));
+    if !watch(&process, reference, target.into(), Some(special)) {
+        alias.way.close_at(process.core());
+    }
     (reference, alias)
 }
 
@@ -355,6 +372,8 @@ pub fn monitor_alias<M: Send + 'static>(
 /// makes of the [`Down`] (law MON-15). See [`monitor`](crate::monitor).
 ///
 /// `tell` is called when the message is received; its panic is the receiver's.
+/// With a context at hand, [`Context::monitor_as`](crate::Context::monitor_as) has the compiler check the
+/// type of the message.
 ///
 /// # Panics
 ///
@@ -389,7 +408,7 @@ pub fn monitor_as<M: Send + 'static>(
     target: impl Into<Dest>,
     tell: impl FnOnce(Down) -> M + Send + 'static,
 ) -> MonitorRef {
-    let process = Process::clone(&own::<M>());
+    let process = own::<M>("monitor_as");
     let special = Special {
         tell: Some(Unshared::new(Box::new(|down| {
             Maker::of(move || tell(down))
@@ -488,8 +507,10 @@ impl Special {
     }
 
     /// The monitor was taken back.
-    pub(crate) fn close(self, core: &Core) {
-        if let Some(way) = &self.way {
+    pub(crate) fn close(&self, core: &Core) {
+        if let Some(way) = &self.way
+            && !planted!(AliasKept)
+        {
             way.close_at(core);
         }
     }

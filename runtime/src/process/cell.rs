@@ -26,6 +26,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, RawWaker, RawWakerVTable, Waker};
 
+use crate::admission::send_away;
 use crate::answer::Incurred;
 use crate::caught::{PanicPayload, drop_caught};
 use crate::exit_reason::ExitReason;
@@ -40,7 +41,7 @@ use crate::pool::{self, Empty, Lazy, Queue};
 use crate::process::context::Context;
 use crate::process::current;
 use crate::process::owner::{LateWaiter, Owner};
-use crate::signal::{Cause, Notice, Signal};
+use crate::signal::{Notice, Signal};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::thread::Bell;
@@ -164,6 +165,7 @@ enum Body<B, F> {
 struct VTable {
     message: fn() -> TypeId,
     message_name: fn() -> &'static str,
+    body_name: fn() -> &'static str,
     /// Moves the queue into the inbox; whether that has a large buffer now.
     take: unsafe fn(&Process, &mut Locked<'_>) -> bool,
     /// Gives the buffers of the inbox and the queue back.
@@ -380,6 +382,7 @@ where
     const VTABLE: VTable = VTable {
         message: TypeId::of::<M>,
         message_name: std::any::type_name::<M>,
+        body_name: std::any::type_name::<F>,
         take: Self::take,
         trim: Self::trim,
         poll: Self::poll,
@@ -481,7 +484,8 @@ where
         // SAFETY: as in `take`.
         let read = std::mem::take(unsafe { front.inbox.get() });
         observe!(front.header.node, |world| {
-            world.dropped(front.header.pid, read.len() + unread.len());
+            let evicted = front.mailbox.core.evicted() as usize;
+            world.dropped(front.header.pid, read.len() + unread.len() + evicted);
         });
         for message in read.into_iter().chain(unread) {
             drop_caught(message);
@@ -568,6 +572,12 @@ impl Process {
     /// The name of the type of the messages.
     pub(crate) fn message_type(&self) -> &'static str {
         (self.base().vtable.message_name)()
+    }
+
+    /// The name of the type of the body's future, which says where it was
+    /// written.
+    pub(crate) fn body_type(&self) -> &'static str {
+        (self.base().vtable.body_name)()
     }
 
     /// What only the process itself touches.
@@ -663,8 +673,7 @@ impl Process {
     /// How many messages have come and were not received.
     pub(crate) fn queue_len(&self) -> usize {
         let received = self.owner().received;
-        let pushed = self.core().lock().shared().pushed;
-        (pushed - received) as usize
+        self.core().lock().unreceived(received)
     }
 
     /// Runs the body until it waits.
@@ -687,7 +696,11 @@ impl Process {
     pub(crate) fn close(&self) -> Remains {
         assert!(current::is(self), "only in the process's turn");
         // SAFETY: as above.
-        unsafe { (self.base().vtable.close)(self) }
+        let remains = unsafe { (self.base().vtable.close)(self) };
+        if self.core().is_bounded() {
+            send_away(self);
+        }
+        remains
     }
 
     /// Takes the process for a last turn that no run queue gives, if nobody
@@ -754,7 +767,7 @@ impl Process {
     pub(crate) fn wait_for_late(&self, waiter: LateWaiter) -> Result<(), (LateWaiter, ExitReason)> {
         let mut locked = self.core().lock();
         if !locked.is_told() {
-            locked.shared().late.push(waiter);
+            locked.shared().extra.late.push(waiter);
             return Ok(());
         }
         drop(locked);
@@ -767,9 +780,15 @@ impl Process {
     /// Those who came late and were not told; if there are none, whoever comes
     /// from now on is told at once, and nothing of the owner may be written any
     /// more.
-    pub(crate) fn late(&self) -> Lazy<Vec<LateWaiter>> {
+    pub(crate) fn late(&self) -> Vec<LateWaiter> {
         let mut locked = self.core().lock();
-        let late = std::mem::take(&mut locked.shared().late);
+        let extra = &mut locked.shared().extra;
+        // Not to be written to if there is nothing: that would allocate it.
+        let late = if extra.late.is_empty() {
+            Vec::new()
+        } else {
+            std::mem::take(&mut extra.late)
+        };
         if late.is_empty() {
             locked.all_told();
         }
@@ -812,6 +831,9 @@ impl<M> Typed<M> {
         // SAFETY: the process is the current one, so this thread has its turn;
         // nothing of the user's runs here.
         let inbox = unsafe { self.front().inbox.get() };
+        if self.core().is_bounded() {
+            return self.next_of_bounded(owner, inbox);
+        }
         if !owner.rare.is_there() {
             let message = inbox.pop_front()?;
             owner.received += 1;
@@ -822,12 +844,53 @@ impl<M> Typed<M> {
         let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
         owner.unread = !inbox.is_empty();
         if let Some(Entry::Notice(notice)) = &entry {
-            rare.urgent = rare.urgent.saturating_sub(1);
-            if let Notice::Exit(exit, Cause::Linked) = notice {
-                rare.last_ended = exit.from;
-            }
+            rare.took(notice);
         }
         entry
+    }
+
+    /// As [`next_entry`](Self::next_entry), where there is a bound: messages
+    /// stay in the queue, so that it is known which is the oldest. None is
+    /// taken while signals wait, which may have come before it.
+    #[cold]
+    #[inline(never)]
+    fn next_of_bounded(&self, owner: &mut Owner, inbox: &mut VecDeque<M>) -> Option<Entry<M>> {
+        let mut locked = self.core().lock();
+        if locked.has_signals() {
+            return None;
+        }
+        let Owner {
+            received,
+            rare,
+            unread,
+            ..
+        } = owner;
+        locked.catch_up(inbox.len(), received, &mut rare.notices);
+        let is_due = |notice: &Stamped<Notice>| notice.position <= *received;
+        if inbox.is_empty() && !rare.notices.front().is_some_and(is_due) {
+            inbox.extend(self.mailbox().take_one(&mut locked));
+        }
+        let entry = mailbox::next_entry(inbox, received, &mut rare.notices);
+        *unread = locked.holds(inbox.len());
+        if let Some(Entry::Notice(notice)) = &entry {
+            rare.took(notice);
+        }
+        entry
+    }
+
+    /// Takes everything in for a selective receive, where there is a bound.
+    #[cold]
+    pub(crate) fn take_all(&self, owner: &mut Owner) {
+        assert!(current::is(self), "only the process itself may take");
+        let mut locked = self.core().lock();
+        if locked.has_signals() {
+            return;
+        }
+        // SAFETY: this thread has the turn; nothing of the user's runs here.
+        let inbox = unsafe { self.front().inbox.get() };
+        let Owner { received, rare, .. } = owner;
+        locked.catch_up(inbox.len(), received, &mut rare.notices);
+        self.mailbox().take_all(&mut locked, inbox);
     }
 
     /// What was taken in and not received, to be looked at by functions of the
@@ -846,6 +909,9 @@ impl<M> Typed<M> {
         let inbox = unsafe { self.front().inbox.get() };
         lent.append(inbox);
         *inbox = lent;
+        if self.core().is_bounded() {
+            return self.core().lock().holds(inbox.len());
+        }
         !inbox.is_empty()
     }
 
@@ -853,7 +919,7 @@ impl<M> Typed<M> {
     /// and the turn's budget allows it.
     #[inline]
     pub(crate) fn next_message(&self) -> Next<M> {
-        if self.core().is_signalled() {
+        if self.core().needs_care() {
             return Next::Unclear;
         }
         let mut owner = self.owner();
@@ -1024,6 +1090,7 @@ impl Process {
 const NOWHERE: VTable = VTable {
     message: TypeId::of::<()>,
     message_name: std::any::type_name::<()>,
+    body_name: std::any::type_name::<()>,
     take: |_, _| unreachable!("no cell"),
     trim: |_, _| unreachable!("no cell"),
     poll: |_| unreachable!("no cell"),

@@ -1,11 +1,14 @@
 //! [`Context`]: what the body of a process is given to receive its messages.
 
+mod aliases;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::admission::let_in;
 use crate::mailbox::{Attention, Entry};
 use crate::node::Node;
 use crate::node::seam::observe;
@@ -16,6 +19,7 @@ use crate::process::current;
 use crate::process_ref::ProcessRef;
 use crate::signal::{Message, Notice, System};
 use crate::timer::Sleep;
+pub(crate) use aliases::aliases_of;
 
 /// The owner's end of a process's mailbox, given to its body.
 ///
@@ -135,15 +139,20 @@ impl<M: Send + 'static> Context<M> {
     /// An entry, if one lies in the mailbox, whatever the turn's budget.
     pub(crate) fn try_event(&mut self) -> Option<Event<M>> {
         self.expect_own_process();
-        body::drain(&self.process);
-        let mut owner = self.process.owner();
-        if owner.fate.is_some() {
-            return None;
+        loop {
+            body::drain(&self.process);
+            let mut owner = self.process.owner();
+            if owner.fate.is_some() {
+                return None;
+            }
+            let entry = self.process.next_entry(&mut owner);
+            drop(owner);
+            // A mailbox with a bound gives nothing while signals wait.
+            if entry.is_some() || !self.process.core().is_signalled() {
+                self.observe(entry.as_ref());
+                return entry.map(Event::from);
+            }
         }
-        let entry = self.process.next_entry(&mut owner);
-        drop(owner);
-        self.observe(entry.as_ref());
-        entry.map(Event::from)
     }
 
     /// The next message, if it is there and nothing else is to be heeded.
@@ -308,6 +317,9 @@ impl<M: Send + 'static> Context<M> {
 
     #[inline]
     pub(super) fn observe(&self, entry: Option<&Entry<M>>) {
+        if self.process.core().is_bounded() {
+            let_in(&self.process);
+        }
         let _ = entry;
         observe!(
             self.process.header().node,

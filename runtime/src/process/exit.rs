@@ -273,7 +273,10 @@ impl LateWaiter {
                 let reason = ExitReason::NoProcess;
                 tell_watcher(&header.node, header.pid, reference, watcher, reason);
             }
-            Self::Call { reply, message } => reply::fail_unheard(process, reply, message),
+            Self::Call { reply, message } => {
+                let why = Unanswered::Down(ExitReason::NoProcess);
+                reply::fail_unheard(process, reply, why, message);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be known of a process: [`ProcessInfo`].
 
+use crate::mailbox::MailboxInfo;
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::cell::Process;
@@ -41,6 +42,8 @@ pub struct ProcessInfo {
     pub awaited_by: Vec<Pid>,
     /// How many messages have come that it has not received.
     pub message_queue_len: usize,
+    /// The bound of its mailbox, if it has one.
+    pub mailbox: Option<MailboxInfo>,
 }
 
 /// The picture of a process, for the thread that has its turn.
@@ -76,5 +79,6 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
         monitored_by: owner.bonds.watchers.iter().filter_map(watching).collect(),
         awaited_by,
         message_queue_len: queued + owner.rare.notices.len(),
+        mailbox: process.core().info(),
     }
 }

@@ -18,7 +18,7 @@ use crate::process::cell::Process;
 use crate::process::links::Links;
 use crate::process::reaction::ExitMode;
 use crate::report::ServerReport;
-use crate::signal::{Notice, Signal, Watcher};
+use crate::signal::{Cause, Notice, Signal, Watcher};
 use crate::slot::Slot;
 
 /// The private side of a process.
@@ -183,6 +183,15 @@ impl Rare {
         self.notices = notices;
         for notice in new {
             self.put_notice(0, notice.value, true);
+        }
+    }
+
+    /// A notice was taken from the front.
+    #[inline]
+    pub(crate) fn took(&mut self, notice: &Notice) {
+        self.urgent = self.urgent.saturating_sub(1);
+        if let Notice::Exit(exit, Cause::Linked) = notice {
+            self.last_ended = exit.from;
         }
     }
 

@@ -172,7 +172,9 @@ where
     /// It is for speed: after other selective receives, a message that had
     /// come before the mark may be looked at all the same.
     pub fn since(mut self, mark: Mark) -> Self {
-        self.place.since = mark.0;
+        if !planted!(MarkForgotten) {
+            self.place.since = mark.0;
+        }
         self
     }
 
@@ -280,6 +282,9 @@ impl Place {
     /// Sets out, or goes on after something else has changed the mailbox.
     fn catch_up<M: Send + 'static>(&mut self, lent: &Lent<'_, M>) {
         self.message = self.message.max(lent.received).max(self.since);
+        if planted!(PlaceForgotten) {
+            self.message = lent.received.max(self.since);
+        }
         if self.flushed != lent.flushed {
             self.flushed = lent.flushed;
             self.notice = 0;
@@ -325,8 +330,11 @@ struct Lent<'a, M> {
 
 impl<'a, M: Send + 'static> Lent<'a, M> {
     fn of(process: &'a Typed<M>) -> Self {
-        let inbox = process.lend_inbox();
         let mut owner = process.owner();
+        if process.core().is_bounded() {
+            process.take_all(&mut owner);
+        }
+        let inbox = process.lend_inbox();
         let mut notices = VecDeque::new();
         let (mut urgent, mut flushed) = (0, 0);
         if owner.rare.is_there() {

@@ -48,7 +48,6 @@ pub(super) enum Slept {
 pub(crate) struct Host {
     node: Arc<NodeInner>,
     local: Local,
-    tick: u32,
     /// How many operations processes do now between two looks at the clock:
     /// fewer, where they take long.
     stride: u32,
@@ -108,7 +107,6 @@ impl Host {
         Self {
             node,
             local,
-            tick: 0,
             stride: Self::WORK,
             slice: Slice {
                 length: Slice::SHORT,
@@ -118,24 +116,33 @@ impl Host {
     }
 
     fn turn(&mut self) -> Turn {
+        let turn = self.run_processes();
+        let shared = &self.node.scheduler.hosts[self.local.index];
+        shared.running.store(0, Ordering::Relaxed);
+        turn
+    }
+
+    fn run_processes(&mut self) -> Turn {
         let (node, local) = (&self.node, &self.local);
         let _open = local.lay_open();
-        let turns = &node.scheduler.hosts[local.index].turns;
+        let shared = &node.scheduler.hosts[local.index];
         let began = local.look_at_the_clock();
         self.slice.begin(began, !node.scheduler.injector.is_empty());
         loop {
             let mut work = 0;
             while work < self.stride {
-                self.tick = self.tick.wrapping_add(1);
-                let Some(process) = node.scheduler.find(local, self.tick) else {
+                // Nobody else writes it.
+                let tick = shared.turns.load(Ordering::Relaxed).wrapping_add(1);
+                shared.turns.store(tick, Ordering::Relaxed);
+                let Some(process) = node.scheduler.find(local, tick) else {
                     return if node.scheduler.is_done() {
                         Turn::Over
                     } else {
                         Turn::Idle
                     };
                 };
-                // Nobody else writes it.
-                turns.store(turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let address = process.as_raw().addr().get();
+                shared.running.store(address, Ordering::Relaxed);
                 let turned = body::turn(&process);
                 match turned.after {
                     After::Again => local.queue.push(process),
@@ -145,7 +152,7 @@ impl Host {
                 }
                 // A turn costs more than an operation.
                 work += Self::TURN + turned.work;
-                if self.tick.is_multiple_of(Self::COOP_INTERVAL) && !has_budget_remaining() {
+                if tick.is_multiple_of(Self::COOP_INTERVAL) && !has_budget_remaining() {
                     return Turn::Spent;
                 }
             }

@@ -1,5 +1,5 @@
 //! The watchdog: a thread that sees to it that nothing stays stuck behind a
-//! process that blocks its worker.
+//! process that blocks its worker, and names that process.
 //!
 //! What is queued at a host can be taken by another one, but that one may
 //! sleep, or its Tokio task may itself wait in the queue of the blocked worker
@@ -8,21 +8,40 @@
 
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use crate::clock;
+use crate::lifecycle::Lifecycle;
+use crate::long_schedule::{LongSchedule, Stage, Teller};
 use crate::node::NodeInner;
+use crate::scheduler::Scheduler;
+use crate::scheduler::patience::{Finding, Patience, Running};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// How long a process may hold up what is queued behind it.
 const INTERVAL: Duration = Duration::from_millis(5);
+
+/// The least time after which a process can be named within twice that time.
+pub(crate) const LEAST_LIMIT: Duration = INTERVAL.saturating_mul(2);
 
 /// The hosts' end of the watchdog.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     bell: Sender<()>,
     duty: Duty,
+    /// Who was named, and not yet seen to have come back.
+    held: Mutex<Vec<Held>>,
+}
+
+/// A process that holds a host.
+#[derive(Debug)]
+struct Held {
+    host: usize,
+    running: Running,
+    schedule: LongSchedule,
 }
 
 /// Whether the watchdog watches: what it and the hosts agree on.
@@ -42,7 +61,8 @@ impl Watchdog {
     pub(crate) fn new() -> (Self, Receiver<()>) {
         let (bell, rung) = crossbeam_channel::bounded(1);
         let duty = Duty::resting();
-        (Self { bell, duty }, rung)
+        let held = Mutex::default();
+        (Self { bell, duty, held }, rung)
     }
 
     /// A host got up: there may be something to watch.
@@ -84,50 +104,191 @@ impl Duty {
 }
 
 /// Gives the watchdog of a node its thread, which ends with the node. Where
-/// there is but one host, nobody could help it.
-pub(crate) fn start(node: &Arc<NodeInner>, rung: Receiver<()>) -> std::io::Result<()> {
-    if node.scheduler.regular == 1 {
+/// there is but one host, nobody could help it, but it can be named; if there is
+/// no thread for that, the node does without.
+pub(crate) fn start(
+    node: &Arc<NodeInner>,
+    rung: Receiver<()>,
+    limit: Option<Duration>,
+) -> std::io::Result<()> {
+    let alone = node.scheduler.regular == 1;
+    if alone && limit.is_none() {
         return Ok(());
     }
     node.scheduler.watchdog.call();
+    let mut rounds = Rounds::new(&node.scheduler, limit);
     let node = Arc::downgrade(node);
     let thread = thread::Builder::new().name("resurgam watchdog".into());
-    thread.spawn(move || while rung.recv().is_ok() && watch(&node, &rung).is_some() {})?;
-    Ok(())
+    match thread.spawn(move || while rung.recv().is_ok() && rounds.walk(&node, &rung).is_some() {})
+    {
+        Err(error) if !alone => Err(error),
+        _ => Ok(()),
+    }
 }
 
-/// Looks around until all hosts sleep; `None` if the node is over.
-fn watch(node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
-    let mut before = Vec::new();
-    loop {
-        if rung.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Disconnected) {
-            return None;
+/// What the watchdog does while some host is awake.
+struct Rounds {
+    /// How often it looks.
+    interval: Duration,
+    /// How long a process may hold its host and not be named.
+    limit: Option<Duration>,
+    hosts: Vec<Patience>,
+    /// When it last looked.
+    looked: Instant,
+    teller: Teller,
+}
+
+impl Rounds {
+    /// So late a look says that the whole program stood still.
+    const STANDSTILL: Duration = Duration::from_secs(1);
+
+    fn new(scheduler: &Scheduler, limit: Option<Duration>) -> Self {
+        let interval = match limit {
+            // Nobody is to be helped, so it need not hurry.
+            Some(limit) if scheduler.regular == 1 => {
+                (limit / 8).clamp(INTERVAL, Self::STANDSTILL / 8)
+            }
+            _ => INTERVAL,
+        };
+        Self {
+            interval,
+            limit,
+            hosts: scheduler
+                .hosts
+                .iter()
+                .map(|_| Patience::default())
+                .collect(),
+            looked: clock::stopwatch(),
+            teller: Teller::new(),
         }
-        let node = node.upgrade()?;
+    }
+
+    /// Looks around until all hosts sleep; `None` if the node is over.
+    fn walk(&mut self, node: &Weak<NodeInner>, rung: &Receiver<()>) -> Option<()> {
+        let mut before = Vec::new();
+        loop {
+            if rung.recv_timeout(self.interval) == Err(RecvTimeoutError::Disconnected) {
+                return None;
+            }
+            let node = node.upgrade()?;
+            let scheduler = &node.scheduler;
+            if scheduler.is_done() {
+                return None;
+            }
+            let rests = scheduler.watchdog.duty.may_rest(|| scheduler.all_sleep());
+            // Also before a rest, so that no end of a long turn is missed.
+            self.look_for_long_turns(&node);
+            if rests {
+                return Some(());
+            }
+            let turns = scheduler.turns();
+            let stuck = turns.iter().zip(&before).any(|(now, before)| now == before);
+            if stuck && scheduler.has_work() {
+                help(&node);
+            }
+            before = turns;
+        }
+    }
+
+    fn look_for_long_turns(&mut self, node: &NodeInner) {
+        let Some(limit) = self.limit else { return };
+        let now = clock::stopwatch();
+        let late = now.duration_since(std::mem::replace(&mut self.looked, now));
+        let since_last = if late < Self::STANDSTILL {
+            late
+        } else {
+            self.interval
+        };
+        for (host, running) in node.scheduler.running().enumerate() {
+            match self.hosts[host].look(running, since_last, limit) {
+                Finding::Nothing => {}
+                Finding::Held(running, held) => self.name(node, host, running, held),
+                Finding::Over(held) => self.report_end(node, host, held),
+            }
+        }
+    }
+
+    /// Names a process that has held its host for so long.
+    fn name(&mut self, node: &NodeInner, host: usize, running: Running, held: Duration) {
         let scheduler = &node.scheduler;
-        if scheduler.is_done() {
-            return None;
+        let Some(process) = node.table.at(running.process) else {
+            return;
+        };
+        let since = self.looked.checked_sub(held).unwrap_or(self.looked);
+        let schedule = LongSchedule::of(&process, since, held);
+        // Else it may be another one, which lies where that one lay.
+        if !scheduler.is_running(host, running) {
+            return;
         }
-        if scheduler
-            .watchdog
-            .duty
-            .may_rest(|| scheduler.sleepers.awake() == 0)
-        {
-            return Some(());
-        }
-        let turns = scheduler.turns();
-        let stuck = turns.iter().zip(&before).any(|(now, before)| now == before);
-        if stuck && scheduler.has_work() {
-            if !scheduler.sleepers.wake_one() {
-                scheduler.spares.wake_one();
-            }
-            // From outside the workers, so that one that is parked is woken,
-            // and takes what it can from the others.
-            if let Some(runtime) = &node.runtime {
-                drop(runtime.spawn(async {}));
-            }
-        }
-        before = turns;
+        let pid = schedule.pid;
+        let millis = Lifecycle::millis(held);
+        scheduler.watchdog.note(host, running, schedule.clone());
+        node.table
+            .note(node.timers.now(), Lifecycle::LongSchedule { pid, millis });
+        self.teller.tell(Stage::Held, schedule);
+    }
+
+    /// Reports that the process that was named at this host has returned.
+    fn report_end(&mut self, node: &NodeInner, host: usize, held: Duration) {
+        let Some(mut schedule) = node.scheduler.watchdog.forget(host) else {
+            return;
+        };
+        (schedule.held, schedule.pending_exit) = (held, None);
+        let pid = schedule.pid;
+        let millis = Lifecycle::millis(held);
+        node.table
+            .note(node.timers.now(), Lifecycle::ScheduledOut { pid, millis });
+        self.teller.tell(Stage::Over, schedule);
+    }
+}
+
+impl Watchdog {
+    fn note(&self, host: usize, running: Running, schedule: LongSchedule) {
+        let mut held = self.held.lock();
+        held.retain(|held| held.host != host);
+        held.push(Held {
+            host,
+            running,
+            schedule,
+        });
+    }
+
+    fn forget(&self, host: usize) -> Option<LongSchedule> {
+        let mut held = self.held.lock();
+        let at = held.iter().position(|held| held.host == host)?;
+        Some(held.swap_remove(at).schedule)
+    }
+}
+
+impl Scheduler {
+    /// Those who were named and have not come back.
+    pub(crate) fn long_schedules(&self) -> Vec<LongSchedule> {
+        let held = self.watchdog.held.lock();
+        let still = held
+            .iter()
+            .filter(|held| self.is_running(held.host, held.running));
+        still.map(|held| held.schedule.clone()).collect()
+    }
+
+    fn is_running(&self, host: usize, running: Running) -> bool {
+        self.hosts[host].running() == Some(running)
+    }
+
+    fn all_sleep(&self) -> bool {
+        self.sleepers.awake() == 0 && self.spares.awake() == 0
+    }
+}
+
+/// Wakes a host for what is queued at one that is stuck.
+fn help(node: &NodeInner) {
+    let scheduler = &node.scheduler;
+    if !scheduler.sleepers.wake_one() {
+        scheduler.spares.wake_one();
+    }
+    // From outside the workers, so that one that is parked is woken, and takes
+    // what it can from the others.
+    if let Some(runtime) = &node.runtime {
+        drop(runtime.spawn(async {}));
     }
 }
 

@@ -222,7 +222,8 @@ impl Books {
             return;
         };
         let queued = process.queue_len() as u64;
-        if mail.arrived != mail.received + queued {
+        let evicted = process.core().evicted();
+        if mail.arrived != mail.received + evicted + queued {
             self.violated(format!(
                 "I10: of {} messages {pid} received {} and has {queued}",
                 mail.arrived, mail.received

@@ -43,7 +43,7 @@ pub struct Faults {
     only: Option<Arc<Choose>>,
 }
 
-type Choose = dyn Fn(&Victim) -> bool + Send + Sync;
+pub(super) type Choose = dyn Fn(&Victim) -> bool + Send + Sync;
 
 /// A process that a fault is about to strike.
 #[derive(Clone, Debug)]
@@ -142,8 +142,8 @@ impl Faults {
     }
 
     /// Strikes only the processes that `choose` says yes to. Without it, all
-    /// but the protected ones ([`Sim::protect`](super::Sim::protect)) can be
-    /// struck. It is asked in the midst of a step: it can look at the victim,
+    /// but the protected ones ([`Sim::protect`](super::Sim::protect),
+    /// [`Sim::protect_all`](super::Sim::protect_all)) can be struck. It is asked in the midst of a step: it can look at the victim,
     /// and must not use the node.
     pub fn only(mut self, choose: impl Fn(&Victim) -> bool + Send + Sync + 'static) -> Self {
         self.only = Some(Arc::new(choose));

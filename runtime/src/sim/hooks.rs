@@ -30,7 +30,7 @@ pub(crate) fn fails_init() -> bool {
     let fails = current::with(|process| {
         let header = process.header();
         let world = header.node.world.clone();
-        world.is_some_and(|world| world.fails_init(header.pid))
+        world.is_some_and(|world| world.fails_init(header))
     });
     fails == Some(true)
 }
@@ -120,13 +120,9 @@ impl World {
         }
         drop(books);
         drop_caught(gone);
+        let text = self.traced(|| reason.to_string());
         let mut state = self.state.lock();
         state.protected.remove(&pid);
-        let text = if state.trace.is_written() {
-            reason.to_string()
-        } else {
-            String::new()
-        };
         let now = self.clock.now();
         state.trace.write(now, Happened::Ended(pid, text));
     }

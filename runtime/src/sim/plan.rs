@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::random::Random;
 use super::shrink::shrink;
 use super::tape::{Choice, Priorities, Source, Tape, next_in_order};
-use super::{Blow, Order, Setup, Sim};
+use super::{Blow, Order, Setup, Sim, StoppedHere};
 use crate::panic_hook;
 use crate::pid::Pid;
 
@@ -128,11 +128,26 @@ struct Run {
     elapsed: Duration,
     trace: Vec<String>,
     killable: Vec<(u64, Vec<Pid>)>,
+    /// How many steps the scenario took, without the stop at its end.
+    scenario_steps: u64,
 }
 
 impl Run {
     fn tape(&self) -> Vec<u32> {
         self.choices.iter().map(|choice| choice.value).collect()
+    }
+
+    /// A blow to everybody who can be struck at each step.
+    fn strikes(&self, blow: fn(Pid) -> Blow) -> Vec<Order> {
+        let at = |(step, victims): &(u64, Vec<Pid>)| {
+            let step = *step;
+            let order = move |victim: &Pid| Order {
+                step,
+                blow: blow(*victim),
+            };
+            victims.iter().map(order).collect::<Vec<_>>()
+        };
+        self.killable.iter().flat_map(at).collect()
     }
 }
 
@@ -270,13 +285,66 @@ impl Plan {
         }
     }
 
+    /// Runs the scenario once to its end, then once for each of its steps with
+    /// the node stopped there, in good order, as by [`Node::stop`]; what would
+    /// have come after it is not run. All processes must end by themselves, and
+    /// who waits [outside](Sim::outside) must be told. Clients are no
+    /// exception.
+    ///
+    /// # Panics
+    ///
+    /// With the [`Failure`], if a run fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use resurgam_runtime::sim::Plan;
+    /// use resurgam_runtime::{Context, join, sleep, spawn};
+    ///
+    /// let report = Plan::new().seeds(1).sweep_stops(|sim| {
+    ///     sim.run(async {
+    ///         let other = spawn(|_: Context<()>| sleep(Duration::from_secs(1))).unwrap();
+    ///         assert!(other.join().await.is_normal());
+    ///     });
+    /// });
+    /// assert!(report.faults > 3, "it was stopped at each step");
+    /// ```
+    ///
+    /// [`Node::stop`]: crate::Node::stop
+    pub fn sweep_stops(&self, scenario: impl Fn(&mut Sim)) -> Report {
+        match self.try_sweep_stops(scenario) {
+            Ok(report) => report,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    /// As [`sweep_stops`](Self::sweep_stops), without the panic.
+    ///
+    /// # Errors
+    ///
+    /// The first failure.
+    pub fn try_sweep_stops(&self, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
+        self.try_sweep(
+            |run| {
+                (0..run.scenario_steps)
+                    .map(|step| Order {
+                        step,
+                        blow: Blow::Stop,
+                    })
+                    .collect()
+            },
+            scenario,
+        )
+    }
+
     /// As [`sweep_panics`](Self::sweep_panics), without the panic.
     ///
     /// # Errors
     ///
     /// The first failure.
     pub fn try_sweep_panics(&self, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
-        self.try_sweep(Blow::Panic, scenario)
+        self.try_sweep(|run| run.strikes(Blow::Panic), scenario)
     }
 
     /// As [`sweep_kills`](Self::sweep_kills), without the panic.
@@ -285,10 +353,16 @@ impl Plan {
     ///
     /// The first failure.
     pub fn try_sweep_kills(&self, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
-        self.try_sweep(Blow::Kill, scenario)
+        self.try_sweep(|run| run.strikes(Blow::Kill), scenario)
     }
 
-    fn try_sweep(&self, blow: Blow, scenario: impl Fn(&mut Sim)) -> Result<Report, Box<Failure>> {
+    /// Runs the scenario, then once with each of the orders that the first run
+    /// gives rise to.
+    fn try_sweep(
+        &self,
+        orders: impl Fn(&Run) -> Vec<Order>,
+        scenario: impl Fn(&mut Sim),
+    ) -> Result<Report, Box<Failure>> {
         let mut report = Report::default();
         for seed in self.chosen_seeds().0 {
             let source = if seed == 0 {
@@ -304,15 +378,12 @@ impl Plan {
                 order: None,
                 surveyed: true,
             };
-            let mut whole = perform(setup, &scenario);
-            let killable = std::mem::take(&mut whole.killable);
+            let whole = perform(setup, &scenario);
+            let orders = orders(&whole);
             self.judge(&mut report, seed, None, whole, &scenario)?;
-            for (step, victims) in killable {
-                for victim in victims {
-                    let order = Some(Order { step, victim, blow });
-                    let run = self.once(seed, tape.clone(), order, false, &scenario);
-                    self.judge(&mut report, seed, order, run, &scenario)?;
-                }
+            for order in orders {
+                let run = self.once(seed, tape.clone(), Some(order), false, &scenario);
+                self.judge(&mut report, seed, Some(order), run, &scenario)?;
             }
         }
         Ok(report)
@@ -473,10 +544,16 @@ impl Plan {
 
 fn perform(setup: Setup, scenario: &impl Fn(&mut Sim)) -> Run {
     let mut sim = Sim::new(setup);
+    let mut scenario_steps = 0;
     let result = panic_hook::silent_caught(AssertUnwindSafe(|| {
         scenario(&mut sim);
+        scenario_steps = sim.steps();
         sim.stop();
     }));
+    let result = match result {
+        Err(payload) if payload.is::<StoppedHere>() => Ok(()),
+        other => other,
+    };
     let (choices, fingerprint, trace) = sim.take_record();
     Run {
         result: result.map_err(|payload| message_of(&*payload)),
@@ -487,6 +564,7 @@ fn perform(setup: Setup, scenario: &impl Fn(&mut Sim)) -> Run {
         elapsed: sim.elapsed(),
         trace,
         killable: sim.take_killable(),
+        scenario_steps,
     }
 }
 
@@ -555,12 +633,13 @@ impl fmt::Display for Failure {
             "  after {} steps and {:?} of its own time",
             self.steps, self.elapsed
         )?;
-        if let Some(Order { step, victim, blow }) = self.blow {
-            let done = match blow {
-                Blow::Kill => "killed",
-                Blow::Panic => "made to panic",
-            };
-            writeln!(f, "  with {victim} {done} before step {step}")?;
+        if let Some(Order { step, blow }) = self.blow {
+            match blow {
+                Blow::Kill(victim) => write!(f, "  with {victim} killed")?,
+                Blow::Panic(victim) => write!(f, "  with {victim} made to panic")?,
+                Blow::Stop => write!(f, "  with the node stopped")?,
+            }
+            writeln!(f, " before step {step}")?;
         }
         writeln!(f, "  the run again: SIM_SEED={}", self.seed)?;
         let (before, choices) = (self.choices_before, self.choices());

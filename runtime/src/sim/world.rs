@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::books::Books;
 use super::checks::Checks;
-use super::faults::{Faults, Kind, Victim, draw_time};
+use super::faults::{Choose, Faults, Kind, Victim, draw_time};
 use super::random::Random;
 use super::tape::Tape;
 use super::trace::{Happened, Trace};
@@ -20,8 +20,9 @@ use crate::caught::{discard_payload, drop_caught};
 use crate::clock::VirtualClock;
 use crate::node::seam::Load;
 use crate::pid::Pid;
-use crate::process::cell::Process;
+use crate::process::cell::{Header, Process};
 use crate::sync::Mutex;
+use crate::sys::desk::shown;
 use crate::timer::Timers;
 
 /// The world that a simulated node lives in. One thread drives it.
@@ -35,6 +36,8 @@ pub(crate) struct World {
     /// Whether some process is to panic at its next await; spares the look
     /// into `State::panics`.
     panics: AtomicBool,
+    /// Whether somebody is going to read the trace.
+    is_traced: bool,
     pub(super) faults_done: AtomicU64,
     /// Whether the simulation is over: nothing happens any more.
     over: AtomicBool,
@@ -53,6 +56,8 @@ pub(super) struct State {
     chances: [u32; 4],
     /// Who is not struck by faults.
     pub(super) protected: HashSet<Pid>,
+    /// Who is not either, whatever their pids will be.
+    pub(super) protected_kinds: Vec<Arc<Choose>>,
     panics: HashSet<Pid>,
     pub(super) trace: Trace,
     /// How many steps there were since the clock last moved.
@@ -102,6 +107,7 @@ impl World {
     const PATIENCE: u64 = 100_000;
 
     pub(super) fn new(clock: VirtualClock, timers: Arc<Timers>, tape: Tape, trace: Trace) -> Self {
+        let is_traced = trace.is_written();
         let state = State {
             tape,
             agenda: VecDeque::new(),
@@ -111,6 +117,7 @@ impl World {
             faults: Faults::none(),
             chances: [0; 4],
             protected: HashSet::new(),
+            protected_kinds: Vec::new(),
             panics: HashSet::new(),
             trace,
             steps_at_this_time: 0,
@@ -123,6 +130,7 @@ impl World {
             books: Mutex::new(Books::default()),
             checks: Mutex::new(Checks::default()),
             panics: AtomicBool::new(false),
+            is_traced,
             faults_done: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }
@@ -147,17 +155,23 @@ impl World {
         if from == to && from != Pid::OUTSIDE {
             return arrive(&via, load);
         }
-        let mut state = self.state.lock();
-        let what = if state.trace.is_written() {
-            load.describe()
-        } else {
-            String::new()
-        };
+        let what = self.traced(|| load.describe());
         let arrive = Box::new(move || arrive(&via, load));
+        let mut state = self.state.lock();
         let channel = state.channels.entry((from, to)).or_default();
         channel.push_back(Parcel { what, arrive });
         if channel.len() == 1 {
             state.agenda.push_back(Item::Deliver(from, to));
+        }
+    }
+
+    /// A text for the trace, if somebody is going to read it. What is formatted
+    /// may be the user's, so no lock is held.
+    pub(super) fn traced(&self, text: impl FnOnce() -> String) -> String {
+        if self.is_traced {
+            shown(text)
+        } else {
+            String::new()
         }
     }
 
@@ -308,9 +322,9 @@ impl World {
     }
 
     /// Whether a server that is being started is to fail.
-    pub(crate) fn fails_init(&self, server: Pid) -> bool {
+    pub(crate) fn fails_init(&self, server: &Header) -> bool {
         let mut state = self.state.lock();
-        if state.protected.contains(&server) {
+        if !state.can_strike(server) {
             return false;
         }
         let chance = [state.faults.init_fails];
@@ -319,7 +333,7 @@ impl World {
             self.faults_done.fetch_add(1, Ordering::Relaxed);
             state
                 .trace
-                .write(self.clock.now(), Happened::InitFailed(server));
+                .write(self.clock.now(), Happened::InitFailed(server.pid));
         }
         fails
     }
@@ -429,17 +443,24 @@ impl State {
     pub(super) fn victims(&self, books: &Books) -> Vec<Pid> {
         let victims = books.living().map(|process| process.header());
         victims
-            .filter(|header| !self.protected.contains(&header.pid))
-            .filter(|header| {
-                self.faults.allows(&Victim {
-                    pid: header.pid,
-                    name: header.name(),
-                    label: header.label(),
-                    parent: header.parent(),
-                })
-            })
+            .filter(|header| self.can_strike(header))
             .map(|header| header.pid)
             .collect()
+    }
+
+    /// Whether a fault can strike this process.
+    fn can_strike(&self, header: &Header) -> bool {
+        if self.protected.contains(&header.pid) {
+            return false;
+        }
+        let victim = Victim {
+            pid: header.pid,
+            name: header.name(),
+            label: header.label(),
+            parent: header.parent(),
+        };
+        let is_protected = self.protected_kinds.iter().any(|kind| kind(&victim));
+        !is_protected && self.faults.allows(&victim)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
-use crate::caught::{discard_payload, drop_caught};
+use crate::caught::{discard_payload, drop_caught, guarded};
 use crate::panic_hook;
 use crate::pid::Pid;
 
@@ -122,7 +122,7 @@ impl Installed {
         let followed = panic::catch_unwind(AssertUnwindSafe(|| debug(event)));
         followed.unwrap_or_else(|payload| {
             discard_payload(payload);
-            tracing::warn!(target: "resurgam::sys", id = self.id, "debug function panicked; it is removed");
+            guarded(|| tracing::warn!(target: "resurgam::sys", id = self.id, "debug function panicked; it is removed"));
             Debugging::Done
         })
     }
@@ -326,10 +326,7 @@ impl Desk {
 
 /// Traces an event. Runs the subscriber's code; a panic of it goes no further.
 fn print(pid: Pid, event: &Event) {
-    let print = || tracing::info!(target: "resurgam::trace", %pid, %event);
-    if let Err(payload) = panic::catch_unwind(print) {
-        discard_payload(payload);
-    }
+    guarded(|| tracing::info!(target: "resurgam::trace", %pid, %event));
 }
 
 /// What a formatter of the user's says. One that panics hides what it was to

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::{Task, TaskError};
@@ -46,6 +46,9 @@ impl<T: Send + 'static> Task<T> {
     /// When the result is there, the process of the task has ended.
     #[doc(alias = "await")]
     pub fn join(self) -> TaskJoin<T> {
+        if planted!(LateResultLost) {
+            let _ = self.place.poll(&mut Context::from_waker(Waker::noop()));
+        }
         TaskJoin {
             task: self,
             limit: Limit::new(Some(TaskJoin::<T>::TIMEOUT)),

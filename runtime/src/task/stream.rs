@@ -317,8 +317,8 @@ where
     /// What can be given out now.
     fn next_in_turn(&mut self) -> Option<Result<T, E>> {
         let item = match self.rules.order {
-            Order::AsItems => self.ended.remove(&self.given_out),
-            Order::AsTheyEnd => self.ended.pop_first().map(|(_, item)| item),
+            Order::AsItems if !planted!(StreamUnordered) => self.ended.remove(&self.given_out),
+            Order::AsItems | Order::AsTheyEnd => self.ended.pop_first().map(|(_, item)| item),
         }?;
         self.given_out += 1;
         Some(item)

@@ -2,13 +2,12 @@
 //! it is started and stopped. It waits for nobody, so it can always be asked.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use resurgam_runtime::{
     Context, Down, Exit, ExitReason, Message, MonitorRef, Name, Node, Pid, ProcessRef, Reply,
-    StartError, kill, monitor, self_pid, send_after, spawn_options,
+    StartError, kill, monitor, planted, self_pid, send_after, spawn_options,
 };
 use tracing::{error, info};
 
@@ -22,6 +21,7 @@ use super::{
     Application, ApplicationContext, ApplicationInfo, ApplicationStatus, ConfigChange, Environment,
     StartType,
 };
+use crate::caught::{drop_caught, guarded};
 
 /// The target of reports about applications.
 pub(crate) const APPLICATION: &str = "resurgam::application";
@@ -202,7 +202,7 @@ impl Controller {
     fn refuse(&mut self, request: Request) {
         match request {
             Request::Load(application, reply) => {
-                discard(application);
+                drop_caught(application);
                 reply.send(Err(LoadApplicationError::Terminating));
             }
             Request::Unload(_, reply) => reply.send(Err(UnloadApplicationError::Terminating)),
@@ -239,7 +239,7 @@ impl Controller {
     fn load(&mut self, application: Application) -> Result<(), LoadApplicationError> {
         let name = application.name.clone();
         if self.loaded.contains_key(&name) {
-            discard(application);
+            drop_caught(application);
             return Err(LoadApplicationError::AlreadyLoaded(name));
         }
         guarded(|| self.env.load(&name, application.defaults.clone()));
@@ -257,7 +257,7 @@ impl Controller {
             None => Err(UnloadApplicationError::NotLoaded(name)),
             Some(loaded) if loaded.life.is_some() => Err(UnloadApplicationError::Running(name)),
             Some(_) => {
-                discard(self.loaded.remove(&name));
+                drop_caught(self.loaded.remove(&name));
                 guarded(|| self.env.unload(&name));
                 Ok(())
             }
@@ -306,6 +306,9 @@ impl Controller {
 
     /// Laws APP-01, APP-11.
     fn check_needs(&self, name: &Name) -> StartResult {
+        if planted!(DependencyUnheeded) {
+            return Ok(());
+        }
         let needs = self.loaded[name].application.needs.iter();
         let required = needs.filter(|need| need.necessity == Necessity::Required);
         for need in required {
@@ -365,7 +368,9 @@ impl Controller {
         }
         life.stage = Stage::Running(top);
         let (start_type, starters) = (life.start_type, std::mem::take(&mut life.starters));
-        info!(target: APPLICATION, application = %name, %start_type, "application started");
+        guarded(
+            || info!(target: APPLICATION, application = %name, %start_type, "application started"),
+        );
         for waiter in starters {
             self.tell_start(waiter, &name, Ok(()));
         }
@@ -413,7 +418,9 @@ impl Controller {
 
     fn overdue(&mut self, master: Pid) {
         if let Some((name, _)) = self.life_of_master(master) {
-            error!(target: APPLICATION, application = %name, "application did not stop in time");
+            guarded(
+                || error!(target: APPLICATION, application = %name, "application did not stop in time"),
+            );
             kill(master);
         }
     }
@@ -447,11 +454,13 @@ impl Controller {
         let Some(life) = self.life(name) else { return };
         let master = life.pid;
         let strays = Node::current().group_members(master).into_iter();
-        let killed = strays.filter(|pid| *pid != master).map(|pid| {
-            let reference = monitor(pid);
-            kill(pid);
-            reference
-        });
+        let killed = strays
+            .filter(|pid| *pid != master && !planted!(StraysLeft))
+            .map(|pid| {
+                let reference = monitor(pid);
+                kill(pid);
+                reference
+            });
         let killed: HashSet<_> = killed.collect();
         match &mut life.stage {
             Stage::Clearing(left, _) if !killed.is_empty() => *left = killed,
@@ -524,18 +533,24 @@ impl Controller {
     fn react(&mut self, name: &Name, start_type: StartType, outcome: Outcome) {
         match outcome {
             Outcome::Stopped => {
-                info!(target: APPLICATION, application = %name, "application stopped");
+                guarded(|| info!(target: APPLICATION, application = %name, "application stopped"));
             }
             Outcome::NotStarted(error) => {
-                error!(target: APPLICATION, application = %name, %error, "application did not start");
+                guarded(
+                    || error!(target: APPLICATION, application = %name, %error, "application did not start"),
+                );
             }
             Outcome::Ended(reason) if start_type.is_fatal(&reason) => {
-                error!(target: APPLICATION, application = %name, %start_type, %reason, "application ended; the node stops");
+                guarded(
+                    || error!(target: APPLICATION, application = %name, %start_type, %reason, "application ended; the node stops"),
+                );
                 let name = name.clone();
                 self.terminate(ExitReason::shutdown_with(ApplicationEnded { name, reason }));
             }
             Outcome::Ended(reason) => {
-                info!(target: APPLICATION, application = %name, %start_type, %reason, "application ended");
+                guarded(
+                    || info!(target: APPLICATION, application = %name, %start_type, %reason, "application ended"),
+                );
             }
         }
     }
@@ -737,19 +752,5 @@ fn not_up(name: &Name, outcome: &Outcome) -> StartApplicationError {
             name,
             error: StartError::Failed(reason.clone()),
         },
-    }
-}
-
-/// Drops a value of the user's, whose destructor may panic.
-fn discard<T>(value: T) {
-    guarded(|| drop(value));
-}
-
-/// Does something in which code of the user's may panic, which is reported by
-/// the panic hook and harms nobody else.
-fn guarded(act: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
-        // What a panic carries may panic when it is dropped.
-        std::mem::forget(payload);
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use resurgam_runtime::{
-    Context, Exit, ExitReason, Message, Node, Pid, ProcessRef, StartError, kill, link,
+    Context, Exit, ExitReason, Message, Node, Pid, ProcessRef, StartError, kill, link, planted,
     process_info, self_pid, set_group_leader,
 };
 use tracing::error;
 
 use super::controller::{APPLICATION, ChangeTeller, Request};
 use super::{Application, ApplicationContext, Callback, ConfigChange};
+use crate::caught::guarded;
 use crate::child_spec::Shutdown;
 use crate::shutdown::{Alarm, is_dead, stop_child};
 use crate::start::{StartFunction, StartPanicked, Started, caught};
@@ -110,7 +111,7 @@ impl Master {
         };
         let (start, context) = (Arc::clone(start), self.context.clone());
         let start = StartFunction::waiting(move || start(context.clone()));
-        let started = self.attend(start.run()).await??;
+        let started = self.attend(start.run(None)).await??;
         self.adopt(&started)?;
         for (_, phase) in &application.phases {
             let context = self.context.clone();
@@ -239,13 +240,15 @@ impl Master {
 
     /// A callback panicked whose failure changes nothing.
     fn report(&self, callback: &str, panicked: &StartPanicked) {
-        error!(
-            target: APPLICATION,
-            application = %self.context.name(),
-            callback,
-            reason = panicked.message(),
-            "callback of an application panicked"
-        );
+        guarded(|| {
+            error!(
+                target: APPLICATION,
+                application = %self.context.name(),
+                callback,
+                reason = panicked.message(),
+                "callback of an application panicked"
+            );
+        });
     }
 }
 
@@ -259,7 +262,7 @@ fn kill_strays() {
     let members = Node::current().group_members(myself);
     members
         .into_iter()
-        .filter(|pid| *pid != myself)
+        .filter(|pid| *pid != myself && !planted!(StraysLeft))
         .for_each(kill);
 }
 

@@ -8,6 +8,7 @@ use crate::child_spec::Restart;
 use crate::children::record::Moment;
 use crate::children::{Children, Rank, Scope};
 use crate::intensity::RestartIntensity;
+use crate::needs::Pace;
 use crate::policy::{Event, Step, Strategy};
 use crate::testing::{pid, spec};
 
@@ -24,6 +25,26 @@ const SUPERVISOR: usize = 0;
 impl Tale {
     /// Three restarts in ten seconds.
     fn of(strategy: Strategy) -> Self {
+        let mut tale = Self::begun(strategy, Pace::InTurn);
+        tale.lawful(Deed::Follows(&Event::Begin));
+        tale
+    }
+
+    /// As `of`, of a concurrent one, where b and c need a.
+    fn side_by_side(strategy: Strategy) -> Self {
+        let mut tale = Self::begun(strategy, Pace::SideBySide);
+        for (child, (id, needs)) in [("a", None), ("b", Some("a")), ("c", Some("a"))]
+            .into_iter()
+            .enumerate()
+        {
+            let spec = spec(id, Restart::Permanent).after(needs);
+            tale.lawful(Deed::Adds(tale.ranks[child], &spec));
+        }
+        tale.lawful(Deed::Follows(&Event::Begin));
+        tale
+    }
+
+    fn begun(strategy: Strategy, pace: Pace) -> Self {
         let mut children = Children::default();
         for id in ["a", "b", "c"] {
             children.append(spec(id, Restart::Permanent));
@@ -38,9 +59,30 @@ impl Tale {
             begun: ManualClock::new().now(),
         };
         let intensity = RestartIntensity::new(3, Duration::from_secs(10));
-        tale.lawful(Deed::Supervises(strategy, intensity));
-        tale.lawful(Deed::Follows(&Event::Begin));
+        tale.lawful(Deed::Supervises(strategy, intensity, pace));
         tale
+    }
+
+    /// What a concurrent one was starting is up.
+    #[track_caller]
+    fn is_up(&mut self, child: usize, as_pid: usize) {
+        let (rank, pid) = (self.ranks[child], pid(as_pid));
+        self.living.insert(pid);
+        self.lawful(Deed::Started(rank, pid));
+        self.lawful(Deed::Hears(&Event::Started(rank, pid)));
+    }
+
+    /// A concurrent one has started all.
+    #[track_caller]
+    fn starts_side_by_side(&mut self) {
+        for children in [&[0][..], &[2, 1]] {
+            for child in children {
+                self.lawful(Deed::Takes(&Step::Start(self.ranks[*child])));
+            }
+            for child in children {
+                self.is_up(*child, child + 1);
+            }
+        }
     }
 
     fn tell(&mut self, deed: Deed<'_>) -> Result<(), String> {
@@ -261,8 +303,8 @@ fn a_sibling_that_lives_while_its_group_is_kept_down_is_found() {
 fn a_child_that_is_parked_too_soon_is_found() {
     let mut tale = Tale::of(Strategy::OneForOne);
     let rank = tale.ranks[0];
-    let intensity = RestartIntensity::new(1, Duration::from_secs(10));
-    tale.lawful(Deed::Budgets(rank, intensity));
+    let frugal = spec("a", Restart::Permanent).restart_intensity(1, Duration::from_secs(10));
+    tale.lawful(Deed::Adds(rank, &frugal));
     tale.starts_all();
     tale.dies(1, 0);
     tale.unlawful(Deed::Takes(&Step::Park(rank)), "I7");
@@ -279,4 +321,64 @@ fn a_child_that_is_parked_too_soon_is_found() {
     }
     tale.dies(32, 4);
     tale.lawful(Deed::Takes(&Step::GiveUp(tale.ranks[1])));
+}
+
+#[test]
+fn a_concurrent_tree_that_keeps_its_order_is_lawful() {
+    let mut tale = Tale::side_by_side(Strategy::RestForOne);
+    tale.starts_side_by_side();
+    tale.dies(1, 1);
+    let [a, b, c] = [0, 1, 2].map(|child| tale.ranks[child]);
+    for rank in [b, c] {
+        tale.lawful(Deed::Takes(&Step::Stop(rank)));
+    }
+    for (rank, number) in [(c, 3), (b, 2)] {
+        tale.living.remove(&pid(number));
+        tale.lawful(Deed::Hears(&Event::Stopped(rank)));
+    }
+    tale.lawful(Deed::Takes(&Step::Start(a)));
+    // One that says `ignore` counts as up.
+    tale.lawful(Deed::Hears(&Event::Ignored(a)));
+    for (child, rank) in [(1, b), (2, c)] {
+        tale.lawful(Deed::Takes(&Step::Start(rank)));
+        tale.is_up(child, child + 11);
+    }
+}
+
+#[test]
+fn a_concurrent_start_before_what_it_needs_is_found() {
+    let mut tale = Tale::side_by_side(Strategy::OneForOne);
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[1])), "which it needs");
+
+    let mut tale = Tale::side_by_side(Strategy::OneForOne);
+    tale.lawful(Deed::Takes(&Step::Start(tale.ranks[0])));
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[2])), "which it needs");
+
+    let mut tale = Tale::side_by_side(Strategy::OneForAll);
+    tale.starts_side_by_side();
+    tale.dies(1, 1);
+    tale.unlawful(Deed::Takes(&Step::Start(tale.ranks[2])), "which it needs");
+}
+
+#[test]
+fn a_concurrent_stop_before_one_that_needs_it_is_dead_is_found() {
+    let mut tale = Tale::side_by_side(Strategy::OneForOne);
+    tale.starts_side_by_side();
+    tale.lawful(Deed::Follows(&Event::End));
+    tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[1])));
+    tale.living.remove(&pid(2));
+    tale.lawful(Deed::Hears(&Event::Stopped(tale.ranks[1])));
+    tale.lawful(Deed::Takes(&Step::Stop(tale.ranks[2])));
+    tale.unlawful(Deed::Takes(&Step::Stop(tale.ranks[0])), "which needs it");
+}
+
+#[test]
+fn one_that_lives_while_a_concurrent_group_is_kept_down_is_found() {
+    let mut tale = Tale::side_by_side(Strategy::RestForOne);
+    tale.starts_side_by_side();
+    tale.dies(2, 1);
+    let due = tale.at(5);
+    tale.lawful(Deed::Takes(&Step::Delay(tale.ranks[1], due)));
+    tale.dies(1, 1);
+    tale.unlawful(Deed::Takes(&Step::Delay(tale.ranks[0], due)), "goes along");
 }

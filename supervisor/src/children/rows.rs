@@ -72,8 +72,16 @@ impl Rows {
     }
 
     /// Every child, the least rank first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> + Clone {
         self.places.iter().filter_map(|place| place.child.as_ref())
+    }
+
+    /// The rank of every child, the least first.
+    pub(super) fn ranks(&self) -> impl Iterator<Item = Rank> {
+        self.places
+            .iter()
+            .filter_map(Place::filled)
+            .map(|(rank, _)| rank)
     }
 
     #[cfg(test)]

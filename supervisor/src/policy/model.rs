@@ -2,6 +2,9 @@
 //! to it, at every moment, in every order.
 //!
 //! A [`World`] is the policy with the shell and the processes it thinks it has.
+//! A concurrent supervisor whose children need each the one before it is to do
+//! what one does that takes them in turn.
+//!
 //! A [`Move`] is one thing that happens: a child dies, a start fails, a message
 //! is served, an order is given, time passes. All worlds that can be reached
 //! are visited, breadth first, so that a complaint comes with a shortest story.
@@ -20,6 +23,8 @@ const STRATEGIES: [Strategy; 3] = [
     Strategy::OneForAll,
     Strategy::RestForOne,
 ];
+
+const PACES: [Pace; 2] = [Pace::InTurn, Pace::SideBySide];
 
 /// How many seconds an attempt to restart counts.
 const PERIOD: u64 = 2;
@@ -160,11 +165,16 @@ struct Family {
     types: [Restart; 3],
     cared: [Cared; 3],
     max_restarts: u32,
+    pace: Pace,
 }
 
 impl Family {
     fn spec(self, child: usize) -> ChildSpec {
-        self.cared[child].spec(spec(IDS[child], self.types[child]))
+        let spec = self.cared[child].spec(spec(IDS[child], self.types[child]));
+        match self.pace {
+            Pace::InTurn => spec,
+            Pace::SideBySide => spec.after(child.checked_sub(1).map(|before| IDS[before])),
+        }
     }
 }
 
@@ -196,7 +206,7 @@ impl World {
         let intensity = RestartIntensity::new(family.max_restarts, Duration::from_secs(PERIOD));
         let mut world = Self {
             family,
-            policy: Policy::new(family.strategy, intensity, children),
+            policy: Policy::new(family.strategy, intensity, children).with_pace(family.pace),
             doing: Doing::Serving,
             alive: [None; 3],
             mail: [None; 3],
@@ -254,18 +264,35 @@ impl World {
                 Some(ChildState::Waiting(_)) => {
                     moves.extend([Move::Terminate(child), Move::RestartNow(child)]);
                 }
-                Some(ChildState::Parked(_)) => moves.extend([
-                    Move::Terminate(child),
-                    Move::RestartNow(child),
-                    Move::Delete(child),
-                ]),
+                Some(ChildState::Parked(_)) => {
+                    moves.extend([Move::Terminate(child), Move::RestartNow(child)])
+                }
                 Some(ChildState::Stopped) => {
-                    moves.push(Move::Delete(child));
                     moves.extend(LUCKS.map(|luck| Move::Restart(child, luck)));
                 }
-                None => moves.extend(LUCKS.map(|luck| Move::StartChild(child, luck))),
+                None if self.has_its_need(child) => {
+                    moves.extend(LUCKS.map(|luck| Move::StartChild(child, luck)));
+                }
+                None => {}
+            }
+            let is_down = matches!(
+                self.state(child),
+                Some(ChildState::Parked(_) | ChildState::Stopped)
+            );
+            if is_down && !self.is_needed(child) {
+                moves.push(Move::Delete(child));
             }
         }
+    }
+
+    /// Whether the child that it needs is there.
+    fn has_its_need(&self, child: usize) -> bool {
+        self.family.pace == Pace::InTurn || child == 0 || self.state(child - 1).is_some()
+    }
+
+    fn is_needed(&self, child: usize) -> bool {
+        let needer = child + 1;
+        self.family.pace == Pace::SideBySide && needer < 3 && self.state(needer).is_some()
     }
 
     /// The move that leads to rest if nothing else goes wrong.
@@ -458,9 +485,23 @@ impl World {
         }
     }
 
+    /// What the policy says. Where each child needs the one before it, there is
+    /// never more than one to begin.
+    fn next(&mut self, event: Event) -> Step {
+        let step = self.policy.next(event);
+        let more = match (self.family.pace, &step) {
+            (Pace::InTurn, _) => return step,
+            (Pace::SideBySide, Step::Start(_) | Step::Stop(_)) => Step::Await,
+            (Pace::SideBySide, Step::Retry(_) | Step::Delay(..) | Step::Park(_)) => Step::Wait,
+            (Pace::SideBySide, _) => return step,
+        };
+        assert_eq!(self.policy.next(Event::GoOn), more);
+        step
+    }
+
     /// Tells the policy, and does what it says as far as it takes no time.
     fn tell(&mut self, event: Event, errand: Errand) {
-        let step = self.policy.next(event);
+        let step = self.next(event);
         self.doing = match (step, errand) {
             (Step::Wait, Errand::Begin | Errand::Restart(_)) => Doing::Serving,
             (Step::Retry(ticket), Errand::Restart(_)) => {
@@ -707,21 +748,14 @@ impl World {
             Plan::Stopping(to, then) => {
                 key.push(3);
                 key.extend(scope(*to));
-                match then {
-                    Then::Rest => key.push(0),
-                    Then::Restart(to) => {
-                        key.push(1);
-                        key.extend(scope(*to));
-                    }
-                    Then::Abort(failure) => {
-                        let id = IDS.iter().position(|id| failure.id == (*id).into());
-                        key.extend([2, id.expect("it has a name") as u8]);
-                    }
-                    Then::Delay(rank, due) => key.extend([3, place(*rank), left(*due)]),
-                    Then::Park(rank, due) => {
-                        key.extend([4, place(*rank), due.map_or(9, left)]);
-                    }
-                }
+                self.add_then(then, &mut key, place);
+            }
+        }
+        if let Some(together) = &self.policy.together {
+            key.push(b'|');
+            key.extend(together.key(place));
+            if let Some(then) = together.then() {
+                self.add_then(then, &mut key, place);
             }
         }
         key.push(b'|');
@@ -748,6 +782,22 @@ impl World {
             key.push(b'|');
         }
         key
+    }
+
+    /// Of a key: what follows when all is stopped.
+    fn add_then(&self, then: &Then, key: &mut Vec<u8>, place: impl Fn(Rank) -> u8) {
+        let now = self.now();
+        let left = |due: Instant| due.saturating_duration_since(now).as_secs() as u8;
+        match then {
+            Then::Rest => key.push(0),
+            Then::Restart(cause) => key.extend([1, place(*cause)]),
+            Then::Abort(failure) => {
+                let id = IDS.iter().position(|id| failure.id == (*id).into());
+                key.extend([2, id.expect("it has a name") as u8]);
+            }
+            Then::Delay(rank, due) => key.extend([3, place(*rank), left(*due)]),
+            Then::Park(rank, due) => key.extend([4, place(*rank), due.map_or(9, left)]),
+        }
     }
 
     /// The children there are, in the order of their start.
@@ -873,28 +923,40 @@ fn check(family: Family) -> usize {
     atlas.stories.len()
 }
 
+impl Pace {
+    /// Where children need each other, fewer can be deleted and come again.
+    fn least_worlds(self) -> usize {
+        match self {
+            Self::InTurn => 10_000,
+            Self::SideBySide => 2_000,
+        }
+    }
+}
+
 /// One child of each restart type, of which the middle one always comes back.
 #[track_caller]
-fn check_mixture(strategy: Strategy) {
+fn check_mixture(strategy: Strategy, pace: Pace) {
     let worlds = check(Family {
         strategy,
         types: [Restart::Transient, Restart::Permanent, Restart::Temporary],
         cared: [Cared::Plain; 3],
         max_restarts: 1,
+        pace,
     });
-    assert!(worlds > 10_000, "only {worlds} worlds");
+    assert!(worlds > pace.least_worlds(), "only {worlds} worlds");
 }
 
 /// Permanent children, of which some need care.
 #[track_caller]
-fn check_care(strategy: Strategy, cared: [Cared; 3]) {
+fn check_care(strategy: Strategy, cared: [Cared; 3], pace: Pace) {
     let worlds = check(Family {
         strategy,
         types: [Restart::Permanent, Restart::Transient, Restart::Temporary],
         cared,
         max_restarts: 1,
+        pace,
     });
-    assert!(worlds > 10_000, "only {worlds} worlds");
+    assert!(worlds > pace.least_worlds(), "only {worlds} worlds");
 }
 
 const CARES: [[Cared; 3]; 4] = [
@@ -919,23 +981,39 @@ const CARES: [[Cared; 3]; 4] = [
 #[test]
 fn whatever_happens_delays_keep_the_laws() {
     for strategy in STRATEGIES {
-        check_care(strategy, CARES[0]);
+        check_care(strategy, CARES[0], Pace::InTurn);
     }
 }
 
 #[test]
 fn whatever_happens_one_for_one_keeps_the_laws() {
-    check_mixture(Strategy::OneForOne);
+    check_mixture(Strategy::OneForOne, Pace::InTurn);
 }
 
 #[test]
 fn whatever_happens_one_for_all_keeps_the_laws() {
-    check_mixture(Strategy::OneForAll);
+    check_mixture(Strategy::OneForAll, Pace::InTurn);
 }
 
 #[test]
 fn whatever_happens_rest_for_one_keeps_the_laws() {
-    check_mixture(Strategy::RestForOne);
+    check_mixture(Strategy::RestForOne, Pace::InTurn);
+}
+
+/// XSUP-41 to XSUP-50
+#[test]
+fn whatever_happens_a_chain_side_by_side_is_as_one_in_turn() {
+    for strategy in STRATEGIES {
+        check_mixture(strategy, Pace::SideBySide);
+    }
+}
+
+/// XSUP-50
+#[test]
+fn whatever_happens_delays_side_by_side_keep_the_laws() {
+    for strategy in STRATEGIES {
+        check_care(strategy, CARES[0], Pace::SideBySide);
+    }
 }
 
 #[test]
@@ -950,6 +1028,7 @@ fn whatever_happens_every_small_family_keeps_the_laws() {
                     types: [1, 3, 9].map(|place| RESTARTS[number / place % 3]),
                     cared: [Cared::Plain; 3],
                     max_restarts,
+                    pace: Pace::InTurn,
                 });
             }
         }
@@ -962,7 +1041,9 @@ fn whatever_happens_every_small_family_keeps_the_laws() {
 fn whatever_happens_every_kind_of_care_keeps_the_laws() {
     for strategy in STRATEGIES {
         for cared in CARES {
-            check_care(strategy, cared);
+            for pace in PACES {
+                check_care(strategy, cared, pace);
+            }
         }
     }
 }

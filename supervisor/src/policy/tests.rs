@@ -111,7 +111,7 @@ impl World {
         let mut step = self.policy.next(event);
         loop {
             let event = match step {
-                Step::Wait => break,
+                Step::Wait | Step::Await => break,
                 Step::Start(rank) => self.start(rank),
                 Step::Stop(rank) => {
                     let id = self.id(rank);

@@ -10,7 +10,7 @@ use resurgam::{
     register, self_pid, send_after, spawn, unregister, whereis, yield_now,
 };
 
-use super::{LEFT, is_last};
+use super::{LEFT, behaviours, is_last};
 use crate::path::Path;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +45,15 @@ async fn take(path: Path, ctx: Context<()>, operations: u64) {
         Path::Children => children(operations).await,
         Path::Idle => idle(operations).await,
         Path::IdleServer => idle_servers(operations).await,
+        Path::Statem
+        | Path::Task
+        | Path::Agent
+        | Path::Event
+        | Path::Lookup
+        | Path::Members
+        | Path::Broadcast
+        | Path::Bounded
+        | Path::IdleStatem => behaviours::take(path, ctx, operations).await,
     }
 }
 
@@ -54,7 +63,7 @@ async fn deaf<M>(ctx: Context<M>) {
     drop(ctx);
 }
 
-fn spawn_deaf<M: Send + 'static>() -> ProcessRef<M> {
+pub(super) fn spawn_deaf<M: Send + 'static>() -> ProcessRef<M> {
     spawn(deaf::<M>).expect("a node with room")
 }
 
@@ -62,9 +71,9 @@ fn pid_of<M: Send + 'static>(process: &ProcessRef<M>) -> Pid {
     process.pid().expect("a process, not a name")
 }
 
-struct Ping(ProcessRef<u64>);
+pub(super) struct Ping(pub(super) ProcessRef<u64>);
 
-async fn pong(mut ctx: Context<Ping>) {
+pub(super) async fn pong(mut ctx: Context<Ping>) {
     loop {
         if let Message::User(Ping(from)) = ctx.receive().await {
             from.cast(1);

@@ -12,7 +12,7 @@ use resurgam::{
 };
 
 use super::clerk::{Ask, Clerk, Manner, crash, plain};
-use super::{Root, expect_nothing_left};
+use super::{Root, expect_end, expect_nothing_left};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -72,13 +72,7 @@ pub(super) fn timers(sim: &mut Sim) {
         sim.node().send_after(500 * SECOND, pid, 98_u32);
         let watched = sim.node().join(pid);
         let reason = sim.run(watched);
-        assert!(
-            matches!(
-                reason,
-                ExitReason::Normal | ExitReason::Killed | ExitReason::NoProcess
-            ),
-            "{reason}"
-        );
+        expect_end(&reason);
     }
     sim.run_until_idle();
     assert_eq!(sim.node().timer_count(), 0, "a timer outlives its process");
@@ -117,13 +111,7 @@ pub(super) fn task(sim: &mut Sim) {
         }
     });
     let reason = sim.run(owner.expect("there is room").join());
-    assert!(
-        matches!(
-            reason,
-            ExitReason::Normal | ExitReason::Killed | ExitReason::NoProcess
-        ),
-        "{reason}"
-    );
+    expect_end(&reason);
     expect_nothing_left(sim);
 }
 
@@ -143,19 +131,14 @@ pub(super) fn start_link(sim: &mut Sim) {
                 assert!(matches!(exit, Some(Message::Exit(_))), "{exit:?}");
             }
             // Its exit is told by the error.
-            Err(error) => assert_eq!(error, StartError::Failed(ExitReason::Killed)),
+            Err(StartError::Failed(reason)) => expect_end(&reason),
+            Err(error) => panic!("{error}"),
         }
         let next = ctx.receive_timeout(SECOND).await;
         assert_eq!(next, None, "one server, one exit");
     });
     let reason = sim.run(caller.expect("there is room").join());
-    assert!(
-        matches!(
-            reason,
-            ExitReason::Normal | ExitReason::Killed | ExitReason::NoProcess
-        ),
-        "{reason}"
-    );
+    expect_end(&reason);
     expect_nothing_left(sim);
 }
 

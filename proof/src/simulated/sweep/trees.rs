@@ -130,6 +130,63 @@ fn kill_named(sim: &mut Sim, name: &str) {
     }
 }
 
+/// Clerks who need each other in a diamond and take a second to begin and to
+/// end, and one who needs nobody.
+fn diamond(strategy: Strategy) -> SupervisorBuilder {
+    let manner = Manner {
+        begins: SECOND,
+        ends: SECOND,
+    };
+    let slow = |name| clerk(name, manner);
+    Supervisor::builder(strategy)
+        .concurrent()
+        .stop_within(60 * SECOND)
+        .child(slow("d").after(["b", "c"]))
+        .child(slow("a"))
+        .child(slow("b").after(["a"]))
+        .child(slow("c").after(["a"]).start_timeout(10 * SECOND))
+        .child(plain("z"))
+}
+
+const DIAMOND: [&str; 5] = ["a", "b", "c", "d", "z"];
+
+pub(super) fn side_by_side(sim: &mut Sim) {
+    let root = Root::start(sim, diamond(Strategy::OneForOne));
+    root.expect_whole_or_gone(sim, 6, &DIAMOND);
+    root.stop(sim);
+}
+
+pub(super) fn side_by_side_one_for_all(sim: &mut Sim) {
+    let root = Root::start(sim, diamond(Strategy::OneForAll));
+    crash(sim.node(), "b");
+    root.expect_whole_or_gone(sim, 6, &DIAMOND);
+    root.stop(sim);
+}
+
+/// Two fall at once.
+pub(super) fn side_by_side_rest_for_one(sim: &mut Sim) {
+    let root = Root::start(sim, diamond(Strategy::RestForOne));
+    crash(sim.node(), "c");
+    crash(sim.node(), "a");
+    root.expect_whole_or_gone(sim, 6, &DIAMOND);
+    root.stop(sim);
+}
+
+/// Nobody is there in the end, whoever is killed meanwhile.
+pub(super) fn side_by_side_too_late(sim: &mut Sim) {
+    let late = Manner {
+        begins: 5 * SECOND,
+        ends: SECOND,
+    };
+    let top = diamond(Strategy::OneForAll)
+        .child(clerk("late", late).start_timeout(3 * SECOND))
+        .child(plain("never").after(["late"]));
+    let root = Root::start(sim, top);
+    assert!(root.0.is_none(), "it was to fail");
+    root.expect_whole_or_gone(sim, 0, &[]);
+    root.stop(sim);
+}
+
 /// A child that does not go when it is asked to is killed when its time is up.
 pub(super) fn stubborn(sim: &mut Sim) {
     let top = Supervisor::builder(Strategy::OneForAll)
