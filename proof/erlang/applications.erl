@@ -19,7 +19,7 @@ run({Apps, Steps}) ->
     ?MODULE = ets:new(?MODULE, [named_table, public]),
     [ets:insert(?MODULE, {{app, element(1, App)}, App}) || App <- Apps],
     {ok, Controller} = ?AC:start({?APPLICATION, kernel, []}),
-    Words = steps(Steps, 1, Controller, Base, []),
+    Words = steps(Steps, 1, Controller, []),
     exit(Controller, kill),
     receive {'EXIT', Controller, _} -> ok end,
     [exit(Pid, kill) || Pid <- processes() -- Base],
@@ -31,7 +31,13 @@ clone() ->
         true -> ok;
         false ->
             lists:foreach(fun clone/1, [application, application_controller,
-                                        application_master, application_starter])
+                                        application_master, application_starter]),
+            %% Nobody is to wait for a file from here on.
+            [begin
+                 {ok, Modules} = application:get_key(App, modules),
+                 code:ensure_modules_loaded(Modules)
+             end || App <- [kernel, stdlib]],
+            code:set_path([])
     end.
 
 clone(Module) ->
@@ -51,26 +57,26 @@ renamed(Form) -> Form.
 
 %% --- steps ---
 
-steps([], _, Controller, Base, Open) ->
-    Last = [begin {_, Word, _} = step({release, Name}, 0, Controller, Base, Open), Word end
+steps([], _, Controller, Open) ->
+    Last = [begin {_, Word, _} = step({release, Name}, 0, Controller, Open), Word end
             || {Name, _} <- starting()],
     exit(Controller, shutdown),
-    Last ++ [["end[", word(Base, Controller, []), "]"]];
-steps([Step | Steps], Number, Controller, Base, Open) ->
-    case step(Step, Number, Controller, Base, Open) of
+    Last ++ [["end[", word([]), "]"]];
+steps([Step | Steps], Number, Controller, Open) ->
+    case step(Step, Number, Controller, Open) of
         {up, Word, StillOpen} ->
-            [Word | steps(Steps, Number + 1, Controller, Base, StillOpen)];
+            [Word | steps(Steps, Number + 1, Controller, StillOpen)];
         {down, Word, _} ->
             [Word]
     end.
 
-step(Step, Number, Controller, Base, Open) ->
-    Result = case is_possible(Step) of
+step(Step, Number, Controller, Open) ->
+    Result = case is_possible(Step, Open) of
         true -> perform(Step, Number);
         Why -> Why
     end,
     NowOpen = case Result of open -> [Number | Open]; _ -> Open end,
-    Notes = word(Base, Controller, NowOpen),
+    Notes = word(NowOpen),
     {Answers, StillOpen} = answers(lists:sort(NowOpen)),
     Said = case Result of open -> ""; _ -> Result end,
     case is_process_alive(Controller) of
@@ -79,8 +85,8 @@ step(Step, Number, Controller, Base, Open) ->
     end.
 
 %% What was noted, when all have come to rest.
-word(Base, Controller, Open) ->
-    settle(Base, Controller),
+word(Open) ->
+    settle(),
     Notes = noted(),
     %% If several wait, what is done for them is done side by side.
     Ordered = case Open of
@@ -101,28 +107,27 @@ answers([Number | Numbers]) ->
         {Words, [Number | Open]}
     end.
 
-settle(Base, Controller) ->
+%% On one scheduler nobody else runs now. If nobody else could, and none has
+%% gone to another kind of scheduler, all rest.
+settle() ->
     erlang:yield(),
-    Busy = [Pid || Pid <- processes() -- Base, is_busy(Pid)],
-    case Busy of
-        [] -> ok;
-        _ -> settle(Base, Controller)
+    case is_queue_empty() andalso not lists:any(fun is_elsewhere/1, processes() -- [self()])
+         andalso is_queue_empty() of
+        true -> ok;
+        false -> settle()
     end.
 
-is_busy(Pid) ->
-    case process_info(Pid, status) of
-        {status, waiting} -> false;
-        undefined -> false;
-        _ -> true
-    end.
+is_queue_empty() -> erlang:statistics(total_run_queue_lengths) =:= 0.
+
+is_elsewhere(Pid) -> process_info(Pid, status) =/= {status, waiting}.
 
 %% --- what is done ---
 
 %% What would be different by design is left out on both sides, or only said.
-is_possible({release, _}) -> true;
-is_possible({Env, _, _, _}) when Env =:= set; Env =:= set_persistent -> true;
-is_possible({unset, _, _}) -> true;
-is_possible(Step) ->
+is_possible({release, _}, _) -> true;
+is_possible({Env, _, _, _}, _) when Env =:= set; Env =:= set_persistent -> true;
+is_possible({unset, _, _}, _) -> true;
+is_possible(Step, Open) ->
     Starting = starting(),
     IsQuiet = Starting =:= [],
     IsLone = lists:any(fun({_, Type}) -> Type =/= temporary end, Starting),
@@ -130,15 +135,19 @@ is_possible(Step) ->
     %% Resurgam calls such a start off; OTP says that it is not started.
     IsStarting = lists:keymember(element(2, Step), 1, Starting) andalso
         lists:member(element(1, Step), [stop, unload]),
+    %% What such a start waits for, and another had started, OTP counts among
+    %% those that it started itself, Resurgam does not (law APP-02).
+    IsEnsuring = lists:member(get(ensuring), Open) andalso
+        lists:member(element(1, Step), [start, ensure]),
     if
-        IsLone; not IsAlone; IsStarting -> "busy";
+        IsLone; not IsAlone; IsStarting; IsEnsuring -> "busy";
         element(1, Step) =:= ensure -> is_orderly(element(2, Step), []);
         true -> true
     end.
 
-%% What may stop the node.
+%% What may stop the node, and the start of many.
 needs_quiet({start, _, Type}) -> Type =/= temporary;
-needs_quiet({ensure, _, Type}) -> Type =/= temporary;
+needs_quiet({ensure, _, _}) -> true;
 needs_quiet({crash, _, _}) -> true;
 needs_quiet({config, _}) -> true;
 needs_quiet(_) -> false.
@@ -192,6 +201,7 @@ perform({unload, Name}, _) ->
 perform({start, Name, Type}, Number) ->
     client(Number, fun() -> started(?AC:start_application(Name, Type)) end);
 perform({ensure, Name, Type}, Number) ->
+    put(ensuring, Number),
     client(Number, fun() ->
         %% The controller may be gone when it is told to stop them again.
         case catch ?APPLICATION:ensure_all_started(Name, Type) of

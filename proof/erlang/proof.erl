@@ -1,4 +1,4 @@
-%% Programs, supervision trees, state machines and event managers on Erlang
+%% Programs, supervision trees, state machines, event managers and applications on Erlang
 %% itself. Reads one term a line, writes one line for each: what was seen, in the same words as Resurgam.
 %%
 %% Runs on one scheduler (+S 1:1). The processes of a program have the priority
@@ -37,4 +37,5 @@ answer(Case) ->
 run({signals, Program}) -> signals:run(Program);
 run({tree, Tree}) -> tree:run(Tree);
 run({statem, Script}) -> statem:run(Script);
-run({events, Script}) -> events:run(Script).
+run({events, Script}) -> events:run(Script);
+run({applications, Script}) -> applications:run(Script).

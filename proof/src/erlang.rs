@@ -34,7 +34,11 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
+    (
+        "applications.erl",
+        include_str!("../erlang/applications.erl"),
+    ),
     ("events.erl", include_str!("../erlang/events.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),
     ("signals.erl", include_str!("../erlang/signals.erl")),

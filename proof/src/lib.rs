@@ -8,12 +8,14 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`applications`]: applications, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
 //! * [`simulated`]: sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
+pub mod applications;
 pub mod erlang;
 pub mod events;
 #[cfg(resurgam_planted)]

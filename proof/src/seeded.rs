@@ -21,7 +21,7 @@ use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
-use crate::{events, statem, tree};
+use crate::{applications, events, statem, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -225,6 +225,19 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
             agree(&events::seen(ctx, case).await, &told);
         });
         sim.run(client.join());
+    })
+}
+
+/// Applications, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn applications(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, applications::Case::random(seed)));
+    compare_with_erlang("applications", cases, |sim, case, told| {
+        let node = sim.node().clone();
+        agree(&drive(sim, applications::seen(&node, case)), told);
     })
 }
 

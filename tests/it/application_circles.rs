@@ -276,29 +276,179 @@ async fn asked(place: Place, wish: Wish) -> String {
     log.heard()
 }
 
-#[test]
-fn matrix() {
-    use Place::*;
-    for place in [
-        Start,
-        Phase,
-        PrepStop,
-        PrepStopAlone,
-        Stop,
-        ConfigChange,
-        Task,
-        TopInit,
-        ChildInit,
-        StartFunction,
-        Terminate,
-        Deaf,
-        Plain,
-    ] {
-        for wish in Wish::ALL {
+impl Place {
+    const ALL: [Self; 13] = [
+        Self::Start,
+        Self::Phase,
+        Self::PrepStop,
+        Self::PrepStopAlone,
+        Self::Stop,
+        Self::ConfigChange,
+        Self::Task,
+        Self::TopInit,
+        Self::ChildInit,
+        Self::StartFunction,
+        Self::Terminate,
+        Self::Deaf,
+        Self::Plain,
+    ];
+
+    /// Whether `a` is up then.
+    fn is_up(self) -> bool {
+        matches!(self, Self::ConfigChange | Self::Deaf | Self::Plain)
+    }
+
+    /// Whether whoever asks there is let go of when `a` is told to stop, so that
+    /// it may not live to be told.
+    fn can_be_called_off(self) -> bool {
+        let callback = matches!(self, Self::Start | Self::Phase | Self::ConfigChange);
+        let init = matches!(self, Self::TopInit | Self::ChildInit | Self::StartFunction);
+        callback || init
+    }
+
+    /// What can come of a wish here.
+    fn expected(self, wish: Wish) -> &'static [&'static str] {
+        const CIRCLE: &str = r#"circle["a"]"#;
+        match wish {
+            Wish::Start("a") if self.is_up() => &[r#"application "a" is started already"#],
+            Wish::Start("plugin") if !self.is_up() => {
+                &[r#"application "a", which is needed, is not started"#]
+            }
+            Wish::Start("a") | Wish::Ensure("a" | "plugin") if !self.is_up() => &[CIRCLE],
+            Wish::Configure if self == Self::ConfigChange => &[CIRCLE],
+            Wish::Stop("a") | Wish::StopAll if self == Self::Plain => &["ended"],
+            Wish::Stop("a") if self.can_be_called_off() => &[CIRCLE, ""],
+            Wish::Stop("a") => &[CIRCLE],
+            Wish::StopAll if self.can_be_called_off() => &["ordered", ""],
+            Wish::StopAll => &["ordered"],
+            Wish::Start(_) | Wish::Ensure(_) | Wish::Stop(_) | Wish::Configure => &["ok"],
+        }
+    }
+}
+
+fn check(is_meant: impl Fn(Wish) -> bool) {
+    for place in Place::ALL {
+        for wish in Wish::ALL.into_iter().filter(|wish| is_meant(*wish)) {
             run(move |_: Context<()>| async move {
                 let told = asked(place, wish).await;
-                eprintln!("{place:?} {wish:?}: {told}");
+                let expected = place.expected(wish);
+                assert!(expected.contains(&&*told), "{place:?}, {wish:?}: {told}");
             });
         }
     }
+}
+
+/// XAPP-01, XAPP-06
+#[test]
+fn who_starts_what_waits_for_it_is_told_so() {
+    check(|wish| matches!(wish, Wish::Start(_) | Wish::Ensure(_)));
+}
+
+/// XAPP-02, XAPP-06
+#[test]
+fn who_stops_its_own_application_is_told_that_it_does_not_live_to_see_it() {
+    check(|wish| matches!(wish, Wish::Stop(_)));
+}
+
+/// XAPP-04
+#[test]
+fn who_changes_the_configuration_in_a_change_is_told_so() {
+    check(|wish| wish == Wish::Configure);
+}
+
+/// XAPP-05
+#[test]
+fn an_application_that_has_all_stopped_only_gives_the_order() {
+    check(|wish| wish == Wish::StopAll);
+}
+
+/// What is noted of a wish of `a`, and of what `other` asks because of it.
+async fn noted_of_both(place: Place, wish: Wish, other: impl Fn(&Log) -> Application) -> String {
+    let log = Log::default();
+    let apps = Applications::start_on(&Node::current()).await.unwrap();
+    let a = Wisher::new(place, wish, &log).application();
+    for application in [plain("base"), other(&log), a] {
+        apps.load(application).await.unwrap();
+    }
+    if wish == Wish::Stop("other") || wish == Wish::Configure {
+        apps.start("other").await.unwrap();
+    }
+    let _ = apps.ensure_all_started(["a"]).await;
+    let _ = apps.stop("a").await;
+    apps.stop_all().await;
+    log.heard()
+}
+
+/// Notes what comes of another wish.
+async fn asks(app: ApplicationContext, log: Log, wish: Wish) {
+    log.note(wish.grant(app.applications()).await);
+}
+
+/// XAPP-03: the one that asks last is told, with the names of both.
+#[test]
+fn applications_that_wait_for_each_other_are_named() {
+    const CIRCLE: &str = r#"circle["other", "a"] ok"#;
+    run(|_: Context<()>| async {
+        let starts = |log: &Log| {
+            let log = log.clone();
+            Application::new("other").start(move |app| {
+                let log = log.clone();
+                async move {
+                    asks(app, log, Wish::Ensure("a")).await;
+                    resurgam::spawn_link(idle)
+                }
+            })
+        };
+        let wish = Wish::Ensure("other");
+        assert_eq!(noted_of_both(Place::Start, wish, starts).await, CIRCLE);
+        let stops = |log: &Log| {
+            let log = log.clone();
+            plain("other").stop(move |app| asks(app, log.clone(), Wish::Stop("a")))
+        };
+        let wish = Wish::Stop("other");
+        assert_eq!(noted_of_both(Place::PrepStop, wish, stops).await, CIRCLE);
+        let changes = |log: &Log| {
+            let log = log.clone();
+            plain("other")
+                .env("port", u16::MAX)
+                .config_change(move |app, _| asks(app, log.clone(), Wish::Ensure("a")))
+        };
+        let told = noted_of_both(Place::Phase, Wish::Configure, changes).await;
+        assert_eq!(told, CIRCLE);
+    });
+}
+
+/// XAPP-06: it is not waited for, so it is told when the application is up.
+#[test]
+fn who_is_not_waited_for_may_wait_for_its_own_application() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let apps = Applications::start_on(&Node::current()).await.unwrap();
+        let (worker, phase) = (log.clone(), log.clone());
+        let a = Application::new("a")
+            .start(move |app| {
+                let log = worker.clone();
+                async move {
+                    let top = resurgam::spawn_link(idle)?;
+                    resurgam::spawn(move |_: Context<()>| asks(app, log, Wish::Ensure("a")))?;
+                    Ok::<_, StartError>(top)
+                }
+            })
+            .start_phase("last", move |_| {
+                let log = phase.clone();
+                async move {
+                    log.note("last");
+                    Ok(())
+                }
+            });
+        apps.load(a).await.unwrap();
+        apps.start("a").await.unwrap();
+        let mut heard = log.heard();
+        while !heard.ends_with("ok") {
+            apps.which_applications().await.unwrap();
+            heard = format!("{heard} {}", log.heard()).trim().to_owned();
+        }
+        assert_eq!(heard, "last ok");
+        apps.stop_all().await;
+    });
 }

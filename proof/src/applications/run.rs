@@ -22,7 +22,9 @@ use super::{App, Case, Do, Key, Name, Reason, Start, Step, phase_names};
 ///
 /// If what cannot be happens.
 pub async fn seen(node: &Node, case: &Case) -> String {
-    let apps = Applications::start_on(node).await.expect("nothing hinders it");
+    let apps = Applications::start_on(node)
+        .await
+        .expect("nothing hinders it");
     let mut script = Script {
         node: node.clone(),
         apps,
@@ -30,6 +32,7 @@ pub async fn seen(node: &Node, case: &Case) -> String {
         world: World::default(),
         open: BTreeMap::new(),
         number: 0,
+        ensuring: 0,
     };
     let mut words = Vec::new();
     for step in &case.steps {
@@ -102,6 +105,8 @@ struct Script {
     /// What clients wait for.
     open: BTreeMap<u32, Pin<Box<dyn Future<Output = Answer> + Send>>>,
     number: u32,
+    /// The last start of many.
+    ensuring: u32,
 }
 
 impl Script {
@@ -116,6 +121,9 @@ impl Script {
             None => match self.perform(step, &picture).await {
                 Came::At(word) => said = word,
                 Came::Later(answer) => {
+                    if let Step::Ensure(..) = step {
+                        self.ensuring = self.number;
+                    }
                     self.open.insert(self.number, answer);
                 }
             },
@@ -189,9 +197,11 @@ impl Script {
         let is_busy = match *step {
             Step::Release(_) | Step::Set(..) | Step::SetPersistent(..) | Step::Unset(_) => false,
             Step::Load(_) => is_lone,
-            Step::Start(_, kind) | Step::Ensure(_, kind) => {
-                is_lone || kind != StartType::Temporary && !is_quiet
-            }
+            // What such a start waits for, and another had started, OTP counts
+            // among those that it started itself; here it is not (law APP-02).
+            Step::Start(..) | Step::Ensure(..) if self.open.contains_key(&self.ensuring) => true,
+            Step::Start(_, StartType::Temporary) => is_lone,
+            Step::Start(..) | Step::Ensure(..) => !is_quiet,
             Step::Crash(..) | Step::Configure(_) => !is_quiet,
             // Here such a start is called off; OTP says that it is not started.
             Step::Stop(name) | Step::Unload(name) => is_lone || is_starting(name),
@@ -386,11 +396,16 @@ impl Script {
     async fn painted(&self) -> String {
         let picture = self.picture().await;
         let running = picture.running.iter();
-        let running: Vec<_> = running.map(|(name, kind)| format!("{name}{kind}")).collect();
+        let running: Vec<_> = running
+            .map(|(name, kind)| format!("{name}{kind}"))
+            .collect();
         let starting: String = picture.starting.iter().map(|(name, _)| *name).collect();
         let living: BTreeSet<_> = self.node.processes().into_iter().collect();
         let strays: BTreeSet<_> = self.world.books().strays.iter().copied().collect();
-        let mut strays: Vec<_> = strays.iter().filter(|(_, pid)| living.contains(pid)).collect();
+        let mut strays: Vec<_> = strays
+            .iter()
+            .filter(|(_, pid)| living.contains(pid))
+            .collect();
         strays.dedup_by_key(|(name, _)| *name);
         let strays: String = strays.iter().map(|(name, _)| *name).collect();
         let mut env = String::new();
@@ -505,7 +520,9 @@ fn application(app: &App, world: &World) -> Application {
                 let mut keys = keys.to_vec();
                 keys.sort();
                 let value = |key: &Word| context.get_env::<u8>(key).map_or(0, |value| value);
-                keys.iter().map(|key| format!("{key}{}", value(key))).collect()
+                keys.iter()
+                    .map(|key| format!("{key}{}", value(key)))
+                    .collect()
             };
             let (changed, new) = (words(&change.changed), words(&change.new));
             let mut removed = change.removed;

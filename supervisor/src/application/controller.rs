@@ -22,7 +22,7 @@ use super::handle::{
     StopApplicationError, UnloadApplicationError,
 };
 use super::master::{Master, Order, Outcome};
-use super::order::{Necessity, StartMode};
+use super::order::{Necessity, Need, StartMode};
 use super::{
     Application, ApplicationContext, ApplicationInfo, ApplicationStatus, ConfigChange, Environment,
     StartType,
@@ -77,7 +77,8 @@ struct Controller {
     env: Environment,
     shutdown_timeout: Option<Duration>,
     loaded: BTreeMap<Name, Loaded>,
-    // Invariant: those that have a life, in the order in which it began.
+    // Invariant: those that have a life, in the order in which they were up; one
+    // that is not up stands where it began.
     begun: Vec<Name>,
     /// How often somebody asked for something that takes time.
     numbered: u64,
@@ -325,7 +326,6 @@ impl Controller {
         life.starters.push(waiter);
         if let Some(loaded) = self.loaded.get_mut(&name) {
             loaded.life = Some(life);
-            loaded.ended = None;
             self.begun.push(name);
         }
     }
@@ -337,21 +337,24 @@ impl Controller {
         }
         let needs = self.loaded[name].application.needs.iter();
         let required = needs.filter(|need| need.necessity == Necessity::Required);
-        for need in required {
-            let name = need.name.clone();
-            let Some(needed) = self.loaded.get(&name) else {
-                return Err(StartApplicationError::NotStarted(name));
-            };
-            match (&needed.life, &needed.ended) {
-                (Some(life), _) if matches!(life.stage, Stage::Running(_)) => {}
-                (None, Some(reason)) => {
-                    let reason = reason.clone();
-                    return Err(StartApplicationError::NotRunning { name, reason });
-                }
-                _ => return Err(StartApplicationError::NotStarted(name)),
+        let mut ended = None;
+        for Need { name, .. } in required {
+            let needed = self.loaded.get(name);
+            let runs = |life: &Life| matches!(life.stage, Stage::Running(_));
+            if needed
+                .and_then(|needed| needed.life.as_ref())
+                .is_some_and(runs)
+            {
+                continue;
+            }
+            match needed.and_then(|needed| needed.ended.clone()) {
+                Some(reason) => _ = ended.get_or_insert_with(|| (name.clone(), reason)),
+                None => return Err(StartApplicationError::NotStarted(name.clone())),
             }
         }
-        Ok(())
+        ended.map_or(Ok(()), |(name, reason)| {
+            Err(StartApplicationError::NotRunning { name, reason })
+        })
     }
 
     fn bear(&self, name: &Name, start_type: StartType) -> Result<Life, StartApplicationError> {
@@ -394,6 +397,12 @@ impl Controller {
         }
         life.stage = Stage::Running(top);
         let (start_type, starters) = (life.start_type, std::mem::take(&mut life.starters));
+        // Before those that were being started when it was up (law APP-13).
+        self.begun.retain(|begun| *begun != name);
+        self.begun.push(name.clone());
+        if let Some(loaded) = self.loaded.get_mut(&name) {
+            loaded.ended = None;
+        }
         guarded(
             || info!(target: APPLICATION, application = %name, %start_type, "application started"),
         );
@@ -417,11 +426,12 @@ impl Controller {
 
     fn stop(&mut self, name: Name, waiter: Waiter<StopResult>) {
         match self.life(&name) {
-            None => tell_stop(
-                &mut self.ripe,
-                waiter,
-                Err(StopApplicationError::NotStarted(name)),
-            ),
+            None => {
+                let loaded = self.loaded.get_mut(&name);
+                let ended = loaded.and_then(|loaded| loaded.ended.take());
+                let not_started = StopApplicationError::NotStarted(name);
+                tell_stop(&mut self.ripe, waiter, ended.map(drop).ok_or(not_started));
+            }
             Some(life) => {
                 life.stoppers.push(waiter);
                 self.order_stop(&name);
@@ -443,12 +453,18 @@ impl Controller {
     }
 
     /// The order of a start is kept by the jobs, that of the end here: the last
-    /// that was begun is the first to stop (law APP-13).
+    /// that was up is the first to stop (law APP-13).
     fn terminate(&mut self, reason: ExitReason) {
         if let Phase::Terminating(_) = self.phase {
             return;
         }
         self.phase = Phase::Terminating(reason);
+        // What is being started may need what runs, and is needed by nobody.
+        let lives = &self.loaded;
+        self.begun.sort_by_key(|name| {
+            let life = lives[name].life.as_ref();
+            life.is_some_and(|life| matches!(life.stage, Stage::Starting))
+        });
         for job in std::mem::take(&mut self.jobs).into_values() {
             job.tell(Err(StartApplicationError::Terminating));
         }

@@ -105,7 +105,8 @@ pub enum StartApplicationError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopApplicationError {
-    /// It does not run.
+    /// It does not run. One that has ended by itself is no error: that is
+    /// forgotten then.
     #[error("application {0:?} is not started")]
     NotStarted(Name),
     /// It is being stopped, but who asks would wait for itself: see
@@ -438,7 +439,8 @@ impl Applications {
     }
 
     /// Starts applications, as temporary ones, with all that they need, one
-    /// after the other; those that this started, in their order.
+    /// after the other; those that this started, in their order. One that runs
+    /// already needs nothing.
     ///
     /// # Errors
     ///
@@ -526,7 +528,7 @@ impl Applications {
     }
 
     /// The applications that run, are being started or stopped, in the order in
-    /// which they were started.
+    /// which they were up.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use resurgam_runtime::{Name, Pid};
 
-use super::{AllResult, Controller, Loaded, StartResult, Waiter};
+use super::{AllResult, Controller, Loaded, Stage, StartResult, Waiter};
 use crate::application::StartType;
 use crate::application::asker::Caller;
 use crate::application::handle::StartApplicationError;
@@ -27,7 +27,11 @@ impl Controller {
         mode: StartMode,
         caller: Caller<AllResult>,
     ) {
-        let needs = |loaded: &Loaded| loaded.application.needs.clone();
+        // One that runs needs nothing more.
+        let needs = |loaded: &Loaded| match &loaded.life {
+            Some(life) if matches!(life.stage, Stage::Running(_)) => Vec::new(),
+            _ => loaded.application.needs.clone(),
+        };
         let needs: Needs = self
             .loaded
             .iter()
