@@ -242,17 +242,37 @@ perform({set, Name, Key, Value}, _) ->
     ?APPLICATION:set_env(Name, Key, Value),
     "ok";
 perform({set_persistent, Name, Key, Value}, _) ->
+    put(lasting, with(Name, Key, Value, lasting())),
     ?APPLICATION:set_env(Name, Key, Value, [{persistent, true}]),
     "ok";
 perform({unset, Name, Key}, _) ->
-    ?APPLICATION:unset_env(Name, Key),
-    "ok";
+    %% What was set for good is there again in OTP when its application is
+    %% loaded, unless it is unset for good, with what was configured.
+    case proplists:is_defined(Key, proplists:get_value(Name, lasting(), [])) of
+        true -> "lasting";
+        false -> ?APPLICATION:unset_env(Name, Key), "ok"
+    end;
 perform({config, Config}, _) ->
     Before = ?AC:prep_config_change(),
     Loaded = [description(Name) || {Name, _, _} <- ?APPLICATION:loaded_applications(), Name =/= kernel],
-    ok = ?AC:change_application_data(Loaded, Config),
+    %% OTP forgets what was set for good, Resurgam does not (law APP-12).
+    Lasting = [{Name, Key, Value} || {Name, Env} <- lasting(), {Key, Value} <- Env],
+    Kept = lists:foldl(fun({Name, Key, Value}, All) -> with(Name, Key, Value, All) end,
+                       Config, Lasting),
+    ok = ?AC:change_application_data(Loaded, Kept),
     ?AC:config_change(Before),
     "ok".
+
+lasting() ->
+    case get(lasting) of
+        undefined -> [];
+        Lasting -> Lasting
+    end.
+
+%% A configuration with one more setting.
+with(Name, Key, Value, Config) ->
+    Env = proplists:get_value(Name, Config, []),
+    lists:keystore(Name, 1, Config, {Name, lists:keystore(Key, 1, Env, {Key, Value})}).
 
 client(Number, Do) ->
     Driver = self(),
@@ -264,6 +284,7 @@ started({error, {already_started, _}}) -> "already";
 started({error, {not_started, Name}}) -> ["not_started ", atom_to_list(Name)];
 started({error, {not_running, Name}}) -> ["not_running ", atom_to_list(Name)];
 started({error, {not_loaded, _}}) -> "not_loaded";
+started({error, {"no such file or directory", _}}) -> "not_loaded";
 started({error, _}) -> "failed".
 
 description(Name) ->
@@ -338,6 +359,8 @@ top(Self, Parent) ->
 
 start_phase(Phase, normal, {Does, Name, Driver}) ->
     note({Name, Driver}, "", ["/", atom_to_list(Phase)]),
+    %% OTP leaves the tree behind then (law APP-08): it is not looked at.
+    Does =:= ok orelse ets:match_delete(?MODULE, {{stray, '_'}, Name}),
     case Does of
         ok -> ok;
         error -> {error, no};

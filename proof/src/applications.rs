@@ -5,6 +5,7 @@
 //! on side by side where a start waits until it is let go on.
 
 mod random;
+pub mod restless;
 mod run;
 
 use std::fmt::{self, Display};

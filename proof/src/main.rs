@@ -7,7 +7,7 @@
 //!
 //! What runs in the simulator: `proof simulated|simulated-racy|
 //! simulated-orders|simulated-trees|simulated-statems|simulated-events|
-//! simulated-applications|scenarios --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
+//! simulated-applications|simulated-callbacks|scenarios --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
 //! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
 //! other and looks who notices.
 

@@ -241,6 +241,29 @@ pub fn applications(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     })
 }
 
+/// Applications whose callbacks start and stop applications, each in several
+/// orders of signals.
+///
+/// # Errors
+///
+/// The first in which somebody waits for ever, or is left.
+pub fn restless(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const ORDERS: u64 = 4;
+    let mut figures = Figures::default();
+    for seed in seeds {
+        let plan = Plan::new().seed_range(seed * ORDERS..(seed + 1) * ORDERS);
+        match plan.try_run(|sim| applications::restless::play(sim, seed)) {
+            Ok(report) => figures.add(&report),
+            Err(failure) => {
+                let failed = Failed::new(seed, failure.message(), failure.to_string());
+                return Err(Box::new(failed));
+            }
+        }
+        figures.cases += 1;
+    }
+    Ok(figures)
+}
+
 /// Compares cases with what Erlang tells of them.
 fn compare_with_erlang<C: Display>(
     kind: &str,

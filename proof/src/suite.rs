@@ -63,6 +63,11 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-callbacks",
+        run: seeded::restless,
+        seeds: 500,
+    },
+    Suite {
         name: "simulated-applications",
         run: seeded::applications,
         seeds: 1_000,

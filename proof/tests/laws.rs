@@ -88,6 +88,18 @@ fn simulated_event_managers_go_as_in_erlang() {
 }
 
 #[test]
+fn simulated_applications_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-applications", 100);
+    }
+}
+
+#[test]
+fn simulated_applications_never_wait_for_themselves() {
+    check_simulated("simulated-callbacks", 50);
+}
+
+#[test]
 fn runtime_does_what_the_model_does() {
     check(1_000, |node| Settled { node });
 }

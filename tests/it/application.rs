@@ -668,6 +668,17 @@ fn settings_are_the_applications_own_unless_configured_or_set() {
         apps.unload("a").await.unwrap();
         assert_eq!(env.keys("a"), []);
         apps.load(own()).await.unwrap();
+        assert_eq!(env.get("a", "host"), Ok("set"));
+        assert_eq!(env.get("a", "port"), Ok(2_u16));
+
+        // What is set for good stays so, until it is unset.
+        env.set("a", "host", "other");
+        apps.change_config(Config::new().set("a", "host", "new"))
+            .await
+            .unwrap();
+        assert_eq!(env.get("a", "host"), Ok("set"));
+        assert!(env.unset("a", "host"));
+        apps.change_config(Config::new()).await.unwrap();
         assert_eq!(env.get("a", "host"), Ok("own"));
         apps.stop_all().await;
     });

@@ -33,6 +33,7 @@ pub async fn seen(node: &Node, case: &Case) -> String {
         open: BTreeMap::new(),
         number: 0,
         ensuring: 0,
+        lasting: BTreeSet::new(),
     };
     let mut words = Vec::new();
     for step in &case.steps {
@@ -107,10 +108,15 @@ struct Script {
     number: u32,
     /// The last start of many.
     ensuring: u32,
+    /// What was set for good.
+    lasting: BTreeSet<Key>,
 }
 
 impl Script {
     async fn step(&mut self, step: &Step) -> String {
+        if let Step::SetPersistent(key, _) = step {
+            self.lasting.insert(*key);
+        }
         let picture = self.picture().await;
         let mut said = String::new();
         match self.hindrance(step, &picture).await {
@@ -357,6 +363,8 @@ impl Script {
                 env.set_persistent(key.0.to_string(), word(*key), *value);
                 ok()
             }
+            // OTP unsets it together with what was configured, or not for good.
+            Step::Unset(key) if self.lasting.contains(key) => Came::At("lasting".to_owned()),
             Step::Unset(key) => {
                 env.unset(key.0.to_string(), word(*key));
                 ok()

@@ -472,9 +472,11 @@ impl Controller {
     }
 
     fn stop_next(&mut self) {
-        let Some(name) = self.begun.last().cloned() else {
-            return;
-        };
+        let mut next = self.begun.last();
+        if planted!(FirstUpStopsFirst) {
+            next = self.begun.first();
+        }
+        let Some(name) = next.cloned() else { return };
         self.order_stop(&name);
         let timeout = self.shutdown_timeout;
         if let (Some(timeout), Some(life)) = (timeout, self.life(&name)) {

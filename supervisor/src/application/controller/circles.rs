@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use resurgam_runtime::{Name, Reply};
+use resurgam_runtime::{Name, Reply, planted};
 use tracing::warn;
 
 use super::{APPLICATION, Controller, Life, Stage, Waiter};
@@ -42,6 +42,9 @@ impl Controller {
             for name in &self.begun {
                 note(*number, caller.asker(), name);
             }
+        }
+        if planted!(CircleUntold) {
+            return None;
         }
         let waits: Vec<_> = waits.into_values().collect();
         waits::circle(&waits)

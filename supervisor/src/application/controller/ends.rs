@@ -80,7 +80,9 @@ impl Controller {
                 Outcome::Stopped
             }
         };
-        if let Outcome::Ended(reason) = &outcome {
+        if let Outcome::Ended(reason) = &outcome
+            && !planted!(EndForgotten)
+        {
             loaded.ended = Some(reason.clone());
         }
         self.begun.retain(|begun| begun != name);
