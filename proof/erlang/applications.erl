@@ -15,14 +15,14 @@
 run({Apps, Steps}) ->
     clone(),
     process_flag(trap_exit, true),
-    Base = processes(),
+    put(base, processes()),
     ?MODULE = ets:new(?MODULE, [named_table, public]),
     [ets:insert(?MODULE, {{app, element(1, App)}, App}) || App <- Apps],
     {ok, Controller} = ?AC:start({?APPLICATION, kernel, []}),
     Words = steps(Steps, 1, Controller, []),
     exit(Controller, kill),
     receive {'EXIT', Controller, _} -> ok end,
-    [exit(Pid, kill) || Pid <- processes() -- Base],
+    [exit(Pid, kill) || Pid <- processes() -- get(base)],
     ets:delete(?MODULE),
     lists:join(" ", Words).
 
@@ -58,10 +58,17 @@ renamed(Form) -> Form.
 %% --- steps ---
 
 steps([], _, Controller, Open) ->
-    Last = [begin {_, Word, _} = step({release, Name}, 0, Controller, Open), Word end
-            || {Name, _} <- starting()],
-    exit(Controller, shutdown),
-    Last ++ [["end[", word([]), "]"]];
+    case lists:sort(starting()) of
+        [{Name, _} | _] ->
+            %% None is left half started.
+            case step({release, Name}, 0, Controller, Open) of
+                {up, Word, StillOpen} -> [Word | steps([], 0, Controller, StillOpen)];
+                {down, Word, _} -> [Word]
+            end;
+        [] ->
+            exit(Controller, shutdown),
+            [["end[", word([]), "]"]]
+    end;
 steps([Step | Steps], Number, Controller, Open) ->
     case step(Step, Number, Controller, Open) of
         {up, Word, StillOpen} ->
@@ -76,7 +83,12 @@ step(Step, Number, Controller, Open) ->
         Why -> Why
     end,
     NowOpen = case Result of open -> [Number | Open]; _ -> Open end,
-    Notes = word(NowOpen),
+    %% OTP tells of a change one after the other, the last that was up first;
+    %% Resurgam side by side.
+    Notes = case Step of
+        {config, _} -> word([beside, beside]);
+        _ -> word(NowOpen)
+    end,
     {Answers, StillOpen} = answers(lists:sort(NowOpen)),
     Said = case Result of open -> ""; _ -> Result end,
     case is_process_alive(Controller) of
@@ -111,7 +123,7 @@ answers([Number | Numbers]) ->
 %% gone to another kind of scheduler, all rest.
 settle() ->
     erlang:yield(),
-    case is_queue_empty() andalso not lists:any(fun is_elsewhere/1, processes() -- [self()])
+    case is_queue_empty() andalso not lists:any(fun is_elsewhere/1, processes() -- get(base))
          andalso is_queue_empty() of
         true -> ok;
         false -> settle()
@@ -135,10 +147,10 @@ is_possible(Step, Open) ->
     %% Resurgam calls such a start off; OTP says that it is not started.
     IsStarting = lists:keymember(element(2, Step), 1, Starting) andalso
         lists:member(element(1, Step), [stop, unload]),
-    %% What such a start waits for, and another had started, OTP counts among
-    %% those that it started itself, Resurgam does not (law APP-02).
-    IsEnsuring = lists:member(get(ensuring), Open) andalso
-        lists:member(element(1, Step), [start, ensure]),
+    %% OTP looks at each application when its turn comes, and counts one that
+    %% another has started meanwhile among its own; Resurgam makes a plan, and
+    %% does not (law APP-02). So nobody meddles with a start of many.
+    IsEnsuring = lists:member(get(ensuring), Open),
     if
         IsLone; not IsAlone; IsStarting; IsEnsuring -> "busy";
         element(1, Step) =:= ensure -> is_orderly(element(2, Step), []);

@@ -503,7 +503,7 @@ fn callbacks_may_ask_the_controller() {
         });
         let apps = start([asks, app(&log, "b")]).await;
         apps.start("a").await.unwrap();
-        assert_eq!(running(&apps).await, ["a", "b"]);
+        assert_eq!(running(&apps).await, ["b", "a"]);
         apps.stop_all().await;
     });
 }

@@ -80,6 +80,7 @@ fn another_config() -> Config {
     Config::new()
         .set("a", "port", port)
         .set("late", "port", port)
+        .set("other", "port", port)
 }
 
 /// Where it is asked.

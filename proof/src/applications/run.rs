@@ -43,12 +43,14 @@ pub async fn seen(node: &Node, case: &Case) -> String {
             return words.join(" ");
         }
     }
-    let waiting = script.picture().await.starting;
-    for (name, _) in waiting {
-        words.push(script.step(&Step::Release(name)).await);
+    // None is left half started.
+    while let Some((name, _)) = script.picture().await.starting.first() {
+        words.push(script.step(&Step::Release(*name)).await);
+        if script.is_down() {
+            return words.join(" ");
+        }
     }
-    let ended = script.apps.stop_all();
-    ended.await;
+    script.apps.stop_all().await;
     words.push(format!("end[{}]", script.noted()));
     words.join(" ")
 }
@@ -136,10 +138,11 @@ impl Script {
         }
         let waiting = self.open.len();
         let answers = self.answers().await;
-        let notes = match waiting {
-            0 | 1 => self.noted(),
-            // What is done for several is done side by side.
-            _ => self.noted_by_name(),
+        let notes = match (step, waiting) {
+            // OTP tells of a change one after the other, the last that was up
+            // first; here it is done side by side, as what is done for several.
+            (Step::Configure(_), _) | (_, 2..) => self.noted_by_name(),
+            (_, 0 | 1) => self.noted(),
         };
         if self.is_down() {
             return format!("{said}{answers}[{notes}]down");
@@ -202,10 +205,11 @@ impl Script {
         let is_starting = |name| picture.starting.iter().any(|(other, _)| *other == name);
         let is_busy = match *step {
             Step::Release(_) | Step::Set(..) | Step::SetPersistent(..) | Step::Unset(_) => false,
+            // OTP looks at each application when its turn comes, and counts one
+            // that another has started meanwhile among its own; here there is a
+            // plan (law APP-02). So nobody meddles with a start of many.
+            _ if self.open.contains_key(&self.ensuring) => true,
             Step::Load(_) => is_lone,
-            // What such a start waits for, and another had started, OTP counts
-            // among those that it started itself; here it is not (law APP-02).
-            Step::Start(..) | Step::Ensure(..) if self.open.contains_key(&self.ensuring) => true,
             Step::Start(_, StartType::Temporary) => is_lone,
             Step::Start(..) | Step::Ensure(..) => !is_quiet,
             Step::Crash(..) | Step::Configure(_) => !is_quiet,
