@@ -8,6 +8,8 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`groups`]: process groups, here and on Erlang;
+//! * [`keys`]: registries, here and on Elixir;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -16,8 +18,10 @@
 
 pub mod erlang;
 pub mod events;
+pub mod groups;
 #[cfg(resurgam_planted)]
 pub mod hunt;
+pub mod keys;
 pub mod model;
 pub mod observation;
 pub mod program;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io;
 use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +22,7 @@ use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
-use crate::{events, statem, tree};
+use crate::{events, groups, keys, statem, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -228,15 +229,66 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     })
 }
 
+/// Process groups, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, groups::Case::random(seed)));
+    compare_with_erlang("groups", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&groups::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Registries, each in one order of signals, compared with Elixir.
+///
+/// # Errors
+///
+/// The first that differs; or that there is no Elixir.
+pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, keys::Case::random(seed)));
+    compare_with_elixir("keys", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&keys::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
 /// Compares cases with what Erlang tells of them.
 fn compare_with_erlang<C: Display>(
     kind: &str,
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
+    let no_erlang = |error: io::Error| Failed::new(0, "there is no Erlang", error.to_string());
+    compare_with(&Erlang::start().map_err(no_erlang)?, kind, cases, compare)
+}
+
+/// Compares cases with what Elixir tells of them.
+fn compare_with_elixir<C: Display>(
+    kind: &str,
+    cases: impl Iterator<Item = (u64, C)>,
+    compare: impl Fn(&mut Sim, &C, &str),
+) -> Result<Figures, Box<Failed>> {
+    let no_elixir = |error: io::Error| Failed::new(0, "there is no Elixir", error.to_string());
+    let elixir = Erlang::start_with_elixir().map_err(no_elixir)?;
+    compare_with(&elixir, kind, cases, compare)
+}
+
+fn compare_with<C: Display>(
+    erlang: &Erlang,
+    kind: &str,
+    cases: impl Iterator<Item = (u64, C)>,
+    compare: impl Fn(&mut Sim, &C, &str),
+) -> Result<Figures, Box<Failed>> {
     let mut figures = Figures::default();
-    let erlang =
-        Erlang::start().map_err(|error| Failed::new(0, "there is no Erlang", error.to_string()))?;
     for (seed, case) in cases {
         let told = erlang.ask(&format!("{{{kind},{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
