@@ -270,9 +270,16 @@ defmodule Proof.Keys do
     end
   end
 
-  # The registry is a supervisor; the one that owns the tables is its child.
-  defp stop(_, pid, :shutdown), do: Supervisor.stop(pid, :shutdown)
-  defp stop(_, pid, :kill), do: kill(pid)
+  # The registry is a supervisor; the one that owns the tables is its child,
+  # which takes a while to end.
+  defp stop(registry, pid, how) when how in [:shutdown, :kill] do
+    monitor = Process.monitor(partition(registry))
+    if how == :kill, do: kill(pid), else: Supervisor.stop(pid, :shutdown)
+
+    receive do
+      {:DOWN, ^monitor, _, _, _} -> Process.sleep(1)
+    end
+  end
 
   defp stop(registry, pid, :crash) do
     partition = partition(registry)

@@ -39,4 +39,5 @@ run({tree, Tree}) -> tree:run(Tree);
 run({statem, Script}) -> statem:run(Script);
 run({events, Script}) -> events:run(Script);
 run({groups, Script}) -> groups:run(Script);
-run({keys, Script}) -> 'Elixir.Proof.Keys':run(Script).
+run({keys, Script}) -> 'Elixir.Proof.Keys':run(Script);
+run({tasks, Scripts}) -> 'Elixir.Proof.Tasks':run(Scripts).

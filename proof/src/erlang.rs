@@ -47,7 +47,10 @@ const MODULES: [(&str, &str); 6] = [
 ];
 
 /// Elixir's.
-const ELIXIR_MODULES: [(&str, &str); 1] = [("keys.ex", include_str!("../elixir/keys.ex"))];
+const ELIXIR_MODULES: [(&str, &str); 2] = [
+    ("keys.ex", include_str!("../elixir/keys.ex")),
+    ("tasks.ex", include_str!("../elixir/tasks.ex")),
+];
 
 impl Erlang {
     /// Whether there is an `erl` to be started.

@@ -10,6 +10,7 @@
 //! * [`events`]: event managers, here and on Erlang;
 //! * [`groups`]: process groups, here and on Erlang;
 //! * [`keys`]: registries, here and on Elixir;
+//! * [`tasks`]: tasks and agents, here and on Elixir;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -32,5 +33,6 @@ pub mod signals;
 pub mod simulated;
 pub mod statem;
 pub mod suite;
+pub mod tasks;
 pub mod tree;
 pub mod trial;

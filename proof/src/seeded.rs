@@ -21,8 +21,9 @@ use crate::model::explore::{self, TooMany};
 use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
+use crate::statem::List;
 use crate::suite::{Failed, Figures};
-use crate::{events, groups, keys, statem, tree};
+use crate::{events, groups, keys, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -261,6 +262,56 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     })
 }
 
+/// Tasks and agents, each in one order of signals, compared with Elixir.
+///
+/// Their scripts take time there, so they run side by side. A machine that is
+/// too busy for the ticks makes Elixir late: what differs is asked for once
+/// more, in long ticks.
+///
+/// # Errors
+///
+/// As [`keys`].
+pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const TICKS: [u32; 3] = [20, 80, 320];
+    let mut figures = Figures::default();
+    let elixir = elixir()?;
+    let mut open: Vec<_> = seeds
+        .map(|seed| (seed, tasks::Case::random(seed)))
+        .collect();
+    for (at, tick) in TICKS.into_iter().enumerate() {
+        let terms = open.iter().map(|(_, case)| format!("{{{tick},{case}}}"));
+        let terms: Vec<_> = terms.collect();
+        let told = elixir.ask(&format!("{{tasks,{}}}", List(&terms)));
+        let told = told.unwrap_or_else(|error| error.to_string());
+        let mut told = told.split('\t');
+        let mut late = Vec::new();
+        for (seed, case) in open {
+            let told = told.next().unwrap_or_default().to_owned();
+            let plan = Plan::new().seed_range(seed..seed + 1);
+            let ran = plan.try_run(|sim| {
+                let (case, told) = (case.clone(), told.clone());
+                let client = sim.client(move |ctx| async move {
+                    agree(&tasks::seen(ctx, case).await, &told);
+                });
+                sim.run(client.join());
+            });
+            match ran {
+                Ok(report) => {
+                    figures.add(&report);
+                    figures.cases += 1;
+                }
+                Err(_) if at + 1 < TICKS.len() => late.push((seed, case)),
+                Err(failure) => {
+                    let text = format!("{case}\n{failure}");
+                    return Err(Box::new(Failed::new(seed, failure.message(), text)));
+                }
+            }
+        }
+        open = late;
+    }
+    Ok(figures)
+}
+
 /// Compares cases with what Erlang tells of them.
 fn compare_with_erlang<C: Display>(
     kind: &str,
@@ -277,9 +328,12 @@ fn compare_with_elixir<C: Display>(
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
+    compare_with(&elixir()?, kind, cases, compare)
+}
+
+fn elixir() -> Result<Erlang, Box<Failed>> {
     let no_elixir = |error: io::Error| Failed::new(0, "there is no Elixir", error.to_string());
-    let elixir = Erlang::start_with_elixir().map_err(no_elixir)?;
-    compare_with(&elixir, kind, cases, compare)
+    Ok(Erlang::start_with_elixir().map_err(no_elixir)?)
 }
 
 fn compare_with<C: Display>(

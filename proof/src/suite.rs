@@ -73,6 +73,11 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-tasks",
+        run: seeded::tasks,
+        seeds: 1_000,
+    },
+    Suite {
         name: "sweeps",
         run: sweeps,
         seeds: 2,
