@@ -6,7 +6,7 @@
 # late by a tick. Many scripts run at a time.
 defmodule Proof.Tasks do
   @slot 8
-  @rest 24
+  @rest 40
 
   def run(cases) do
     drivers =

@@ -1,10 +1,12 @@
-//! Erlang itself, as the judge: one `erl` that answers case after case.
+//! Erlang itself, as the judge: one `erl` that answers case after case; with
+//! Elixir, if that is wanted.
 //!
 //! It runs on one scheduler, see `erlang/proof.erl`.
 //!
 //! # What is not compared
 //!
-//! The laws are those of OTP 29; the `erl` at hand may be older.
+//! The laws are those of OTP 29 and Elixir 1.21; the `erl` and the `elixir` at
+//! hand may be older.
 //!
 //! * `exit(self(), normal)` of a process that does not trap exits is not
 //!   performed there: before OTP 29 it ended the process (EXIT-09, EXIT-11).
@@ -22,6 +24,8 @@
 //! * Erlang's `pg` tells of each membership that a death ends; it names, of those
 //!   that were to leave, also who was no member; and it keeps a group that nobody
 //!   joined. See `erlang/groups.erl` (PG-02, PG-03, PG-04).
+//! * Listeners of Elixir's `Registry` do not hear of ends. See `elixir/keys.ex`,
+//!   and [`keys`](crate::keys) and [`tasks`](crate::tasks).
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

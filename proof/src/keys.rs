@@ -8,6 +8,7 @@
 //! are partitioned by key; a look-up of a key whose holder has just ended is at
 //! rest there (PREG-05), so nothing is said of it.
 
+mod looks;
 mod stage;
 
 use std::fmt::{self, Display};

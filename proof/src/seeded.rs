@@ -265,51 +265,51 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// Tasks and agents, each in one order of signals, compared with Elixir.
 ///
 /// Their scripts take time there, so they run side by side. A machine that is
-/// too busy for the ticks makes Elixir late: what differs is asked for once
-/// more, in long ticks.
+/// too busy for the ticks makes Elixir late: what differs is asked for again,
+/// in longer ticks.
 ///
 /// # Errors
 ///
 /// As [`keys`].
 pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     const TICKS: [u32; 3] = [20, 80, 320];
-    let mut figures = Figures::default();
     let elixir = elixir()?;
+    let (mut figures, mut failed) = (Figures::default(), None);
     let mut open: Vec<_> = seeds
         .map(|seed| (seed, tasks::Case::random(seed)))
         .collect();
-    for (at, tick) in TICKS.into_iter().enumerate() {
+    for tick in TICKS {
         let terms = open.iter().map(|(_, case)| format!("{{{tick},{case}}}"));
-        let terms: Vec<_> = terms.collect();
-        let told = elixir.ask(&format!("{{tasks,{}}}", List(&terms)));
-        let told = told.unwrap_or_else(|error| error.to_string());
-        let mut told = told.split('\t');
-        let mut late = Vec::new();
-        for (seed, case) in open {
-            let told = told.next().unwrap_or_default().to_owned();
-            let plan = Plan::new().seed_range(seed..seed + 1);
-            let ran = plan.try_run(|sim| {
-                let (case, told) = (case.clone(), told.clone());
-                let client = sim.client(move |ctx| async move {
-                    agree(&tasks::seen(ctx, case).await, &told);
-                });
-                sim.run(client.join());
-            });
-            match ran {
+        let answers = elixir.ask(&format!("{{tasks,{}}}", List(&terms.collect::<Vec<_>>())));
+        let answers = answers.unwrap_or_else(|error| error.to_string());
+        let mut answers = answers.split('\t');
+        failed = None;
+        open.retain(|(seed, case)| {
+            match play_tasks(*seed, case, answers.next().unwrap_or_default()) {
                 Ok(report) => {
                     figures.add(&report);
                     figures.cases += 1;
+                    return false;
                 }
-                Err(_) if at + 1 < TICKS.len() => late.push((seed, case)),
-                Err(failure) => {
-                    let text = format!("{case}\n{failure}");
-                    return Err(Box::new(Failed::new(seed, failure.message(), text)));
-                }
-            }
+                Err(failure) => failed.get_or_insert_with(|| of_case(*seed, case, &failure)),
+            };
+            true
+        });
+        if open.is_empty() {
+            break;
         }
-        open = late;
     }
-    Ok(figures)
+    failed.map_or(Ok(figures), Err)
+}
+
+fn play_tasks(seed: u64, case: &tasks::Case, told: &str) -> Result<Report, Box<Failure>> {
+    Plan::new().seed_range(seed..seed + 1).try_run(|sim| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&tasks::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
 }
 
 /// Compares cases with what Erlang tells of them.
@@ -349,14 +349,16 @@ fn compare_with<C: Display>(
         let plan = Plan::new().seed_range(seed..seed + 1);
         match plan.try_run(|sim| compare(sim, &case, &told)) {
             Ok(report) => figures.add(&report),
-            Err(failure) => {
-                let text = format!("{case}\n{failure}");
-                return Err(Box::new(Failed::new(seed, failure.message(), text)));
-            }
+            Err(failure) => return Err(of_case(seed, &case, &failure)),
         }
         figures.cases += 1;
     }
     Ok(figures)
+}
+
+fn of_case(seed: u64, case: &impl Display, failure: &Failure) -> Box<Failed> {
+    let text = format!("{case}\n{failure}");
+    Box::new(Failed::new(seed, failure.message(), text))
 }
 
 #[track_caller]

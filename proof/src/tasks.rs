@@ -11,6 +11,8 @@
 //! * a task that exits `normal`: here it cannot (TASK-04);
 //! * tasks that run on after an exit from their stream, or after the owner of a
 //!   stream without links: here they are gone (TASK-21, TASK-23);
+//! * a task that does not shut down, and whose owner ends while it waits for that:
+//!   here it is killed (TASK-13);
 //! * `limit` and `on_timeout` of `yield_many` (TASK-16), which came after Elixir
 //!   1.14.
 
@@ -151,8 +153,8 @@ impl Case {
 struct Writer {
     rng: Rng,
     traps: bool,
-    /// The tasks, and whether they end.
-    tasks: Vec<(usize, bool)>,
+    /// The tasks, and what they do, if they do something.
+    tasks: Vec<(usize, Option<Work>)>,
     begun: usize,
     restarts: u32,
 }
@@ -178,32 +180,34 @@ impl Writer {
         }
         self.begun += 1;
         if self.rng.u8(..16) == 0 {
-            self.tasks.push((n, true));
+            self.tasks.push((n, None));
             return Op::Completed(n);
         }
         let own = 2 * u32::try_from(n).unwrap_or_default() + 1;
         let mut work = Work {
-            ticks: 8 * self.rng.u32(..2) + own,
+            ticks: 8 * self.rng.u32(..4) + own,
             end: self.end(),
-            stubborn: self.rng.u8(..4) == 0,
+            stubborn: self.rng.u8(..3) == 0,
         };
         if self.rng.u8(..4) == 0 {
             work.end = End::Never;
         }
-        self.tasks.push((n, work.end != End::Never));
+        self.tasks.push((n, Some(work)));
         Op::Async(n, self.kind(), work)
     }
 
     fn wait(&mut self) -> Op {
-        let Some((n, ends)) = self.rng.choice(self.tasks.clone()) else {
+        let Some((n, work)) = self.rng.choice(self.tasks.clone()) else {
             return self.agent();
         };
-        match self.rng.u8(..8) {
+        let ends = work.is_none_or(|work| work.end != End::Never);
+        let obeys = work.is_none_or(|work| !work.stubborn);
+        match self.rng.u8(..10) {
             0..=1 if ends => Op::Await(n, None),
             0..=2 => Op::Await(n, Some(self.time())),
             3..=4 => Op::Yield(n, self.rng.u32(..3) * 8),
             5 => Op::Shutdown(n, None),
-            6 => Op::Shutdown(n, Some(self.time())),
+            6..=7 if obeys || self.traps => Op::Shutdown(n, Some(self.time())),
             _ => Op::Ignore(n),
         }
     }

@@ -1,17 +1,16 @@
 //! The registries and the processes of a script.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use resurgam::{
-    Agent, AgentServer, CallError, ChildSpec, Context, Down, DuplicateKeys, ExitKind, ExitReason,
-    Message, Pid, ProcessRef, RegisterKeyError, Registry, RegistryChange, RegistryKeys, Reply,
-    ServerRef, StartError, Strategy, Supervisor, SupervisorRef, exit, join, monitor, sleep, spawn,
-    trap_exit,
+    Agent, AgentServer, CallError, ChildSpec, Context, DuplicateKeys, ExitReason, Message, Pid,
+    ProcessRef, RegisterKeyError, Registry, RegistryChange, RegistryKeys, Reply, ServerRef,
+    StartError, Strategy, Supervisor, SupervisorRef, exit, join, monitor, sleep, spawn, trap_exit,
 };
 
-use super::{Case, End, KEYS, Key, Meta, PEOPLE, REGISTRIES, Step, Stop, TRAPPING, Which, Who};
+use super::looks::{sorted, word};
+use super::{Case, End, Key, Meta, PEOPLE, REGISTRIES, Step, Stop, TRAPPING, Which, Who};
 
 /// What the process that takes the steps hears of the others.
 #[derive(Debug)]
@@ -61,13 +60,13 @@ enum Done {
     Word(String),
 }
 
-struct Stage {
-    unique: Registry<Key, u32>,
-    duplicate: Registry<Key, u32, DuplicateKeys>,
+pub(super) struct Stage {
+    pub(super) unique: Registry<Key, u32>,
+    pub(super) duplicate: Registry<Key, u32, DuplicateKeys>,
     running: BTreeMap<Which, SupervisorRef>,
     people: BTreeMap<Who, ProcessRef<Order>>,
-    pids: BTreeMap<Who, Pid>,
-    names: BTreeMap<Pid, Who>,
+    pub(super) pids: BTreeMap<Who, Pid>,
+    pub(super) names: BTreeMap<Pid, Who>,
 }
 
 impl Stage {
@@ -372,60 +371,6 @@ impl Stage {
         value.map_or("none".to_owned(), |value| value.to_string())
     }
 
-    // --- what is seen ---
-
-    fn told(&self, ctx: &mut Context<Told>) -> String {
-        let mut words = Vec::new();
-        while let Some(message) = ctx.try_receive() {
-            words.push(match message {
-                Message::User(Told::Registered(which, key, pid, value)) => {
-                    format!("+{which}{}:{}{value}", elixir(key), self.names[&pid])
-                }
-                Message::User(Told::Unregistered(which, key, pid)) => {
-                    format!("-{which}{}:{}", elixir(key), self.names[&pid])
-                }
-                Message::User(Told::Noted(word)) => word,
-                Message::Down(Down { pid, reason, .. }) => {
-                    format!("{}!{}", self.names[&pid], word(&reason))
-                }
-                Message::Exit(exit) => panic!("{exit:?}"),
-            });
-        }
-        words.sort_unstable();
-        words.join(",")
-    }
-
-    fn looks(&self) -> String {
-        let duplicate = KEYS.map(|key| self.pairs(self.duplicate.lookup(key)));
-        let unique = KEYS.map(|key| self.pairs(self.unique.lookup(key)));
-        let u = self.look('u', &self.unique, unique.join("|"));
-        let d = self.look('d', &self.duplicate, duplicate.join("|"));
-        format!("{u};{d}")
-    }
-
-    fn look<D: RegistryKeys>(
-        &self,
-        which: Which,
-        registry: &Registry<Key, u32, D>,
-        under: String,
-    ) -> String {
-        let theirs = |(who, pid): (&Who, &Pid)| {
-            let mut keys: Vec<_> = registry.keys(*pid).into_iter().map(elixir).collect();
-            keys.sort_unstable();
-            match keys[..] {
-                [] => String::new(),
-                _ => format!("{who}{}", keys.join("+")),
-            }
-        };
-        let theirs: String = self.pids.iter().map(theirs).collect();
-        format!("{which}{}={under}/{theirs}", registry.count())
-    }
-
-    fn pairs(&self, pairs: impl IntoIterator<Item = (Pid, u32)>) -> String {
-        let word = |(pid, value)| format!("{}{value}", self.names[&pid]);
-        sorted(pairs.into_iter().map(word))
-    }
-
     fn pid(&self, who: Who) -> Option<Pid> {
         self.pids.get(&who).copied()
     }
@@ -436,33 +381,11 @@ fn values<D: RegistryKeys>(registry: &Registry<Key, u32, D>, key: Key, pid: Opti
     sorted(values.into_iter().flatten())
 }
 
-fn sorted(words: impl Iterator<Item: Display>) -> String {
-    let mut words: Vec<_> = words.map(|word| word.to_string()).collect();
-    words.sort_unstable();
-    words.join("+")
-}
-
-/// A key as Elixir writes it.
-fn elixir(key: Key) -> &'static str {
-    match key {
-        "'_'" => ":_",
-        "'$1'" => ":\"$1\"",
-        other => other,
-    }
-}
-
 fn told(which: Which, change: RegistryChange<'_, Key, u32>) -> Told {
     match change {
         RegistryChange::Registered { key, pid, value } => Told::Registered(which, key, pid, *value),
         RegistryChange::Unregistered { key, pid } => Told::Unregistered(which, key, pid),
         other => panic!("{other:?}"),
-    }
-}
-
-fn word(reason: &ExitReason) -> String {
-    match reason.kind() {
-        ExitKind::Panicked => "crash".to_owned(),
-        _ => reason.to_string(),
     }
 }
 

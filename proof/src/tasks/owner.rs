@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(20);
 const SLOT: Duration = TICK.saturating_mul(8);
 
 /// When all that ends has ended.
-const REST: Duration = TICK.saturating_mul(24);
+const REST: Duration = TICK.saturating_mul(40);
 
 /// What is seen of a script, in the words that Elixir has for it. For the
 /// process that watches it, in a simulation.
