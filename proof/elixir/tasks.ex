@@ -140,7 +140,7 @@ defmodule Proof.Tasks do
 
   defp op({:await_many, ns, timeout}, state) do
     ns = open(ns, state)
-    results = Task.await_many(tasks(ns, state), ticks(timeout, state))
+    results = Task.await_many(tasks(first_failed(ns, state), state), ticks(timeout, state))
     {"[#{Enum.join(results, ",")}]", forget(ns, state)}
   end
 
@@ -245,6 +245,26 @@ defmodule Proof.Tasks do
   end
 
   # --- the owner's tasks ---
+
+  # Of several that have failed before anybody waits for them, the first to fail
+  # decides; in Resurgam the first of the list (TASK-15).
+  defp first_failed(ns, state) do
+    # What has come is there when it was looked for.
+    receive do
+      :nothing -> :ok
+    after
+      0 -> :ok
+    end
+
+    {:messages, messages} = Process.info(self(), :messages)
+    told = fn ref -> Enum.find(messages, &(elem(&1, 0) == ref or match?({:DOWN, ^ref, _, _, _}, &1))) end
+    failed? = fn n -> match?({:DOWN, _, _, _, _}, told.(state.tasks[n].ref)) end
+
+    case Enum.find(ns, failed?) do
+      nil -> ns
+      n -> [n]
+    end
+  end
 
   # One whose end was told can only be shut down.
   defp with_task(n, state, fun) do

@@ -40,4 +40,5 @@ run({statem, Script}) -> statem:run(Script);
 run({events, Script}) -> events:run(Script);
 run({groups, Script}) -> groups:run(Script);
 run({keys, Script}) -> 'Elixir.Proof.Keys':run(Script);
-run({tasks, Scripts}) -> 'Elixir.Proof.Tasks':run(Scripts).
+run({tasks, Scripts}) -> 'Elixir.Proof.Tasks':run(Scripts);
+run({pools, Script}) -> 'Elixir.Proof.Pools':run(Script).

@@ -51,8 +51,10 @@ const MODULES: [(&str, &str); 6] = [
 ];
 
 /// Elixir's.
-const ELIXIR_MODULES: [(&str, &str); 2] = [
+const ELIXIR_MODULES: [(&str, &str); 4] = [
+    ("judge.ex", include_str!("../elixir/judge.ex")),
     ("keys.ex", include_str!("../elixir/keys.ex")),
+    ("pools.ex", include_str!("../elixir/pools.ex")),
     ("tasks.ex", include_str!("../elixir/tasks.ex")),
 ];
 
@@ -99,7 +101,7 @@ impl Erlang {
             .args(["--erl", "-noinput +S 1:1 -kernel logger_level none"])
             .arg("-pa")
             .arg(&folder)
-            .args(["-e", ":proof.main()"]);
+            .args(["-e", "Proof.Judge.main()"]);
         Self::run(elixir, folder)
     }
 

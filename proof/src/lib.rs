@@ -10,6 +10,7 @@
 //! * [`events`]: event managers, here and on Erlang;
 //! * [`groups`]: process groups, here and on Erlang;
 //! * [`keys`]: registries, here and on Elixir;
+//! * [`pools`]: dynamic and partition supervisors, here and on Elixir;
 //! * [`tasks`]: tasks and agents, here and on Elixir;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
@@ -25,6 +26,7 @@ pub mod hunt;
 pub mod keys;
 pub mod model;
 pub mod observation;
+pub mod pools;
 pub mod program;
 pub mod run;
 pub mod scenarios;

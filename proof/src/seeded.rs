@@ -23,7 +23,7 @@ use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::statem::List;
 use crate::suite::{Failed, Figures};
-use crate::{events, groups, keys, statem, tasks, tree};
+use crate::{events, groups, keys, pools, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -257,6 +257,23 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&keys::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Dynamic and partition supervisors, each in one order of signals, compared
+/// with Elixir.
+///
+/// # Errors
+///
+/// As [`keys`].
+pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, pools::Case::random(seed)));
+    compare_with_elixir("pools", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&pools::seen(ctx, case).await, &told);
         });
         sim.run(client.join());
     })

@@ -78,6 +78,11 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-pools",
+        run: seeded::pools,
+        seeds: 1_000,
+    },
+    Suite {
         name: "sweeps",
         run: sweeps,
         seeds: 2,

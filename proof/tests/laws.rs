@@ -120,6 +120,11 @@ fn simulated_tasks_and_agents_go_as_in_elixir() {
 }
 
 #[test]
+fn simulated_pools_go_as_in_elixir() {
+    check_with_elixir("simulated-pools", 400);
+}
+
+#[test]
 fn runtime_does_what_the_model_does() {
     check(1_000, |node| Settled { node });
 }
