@@ -21,11 +21,15 @@ defmodule Proof.Tasks do
 
   defp drive({traps, catches, ops}, tick) do
     {:ok, supervisor} = Task.Supervisor.start_link(max_restarts: 3, max_seconds: 3600)
+    {:ok, plain} = Task.Supervisor.start_link()
+    Process.unlink(supervisor)
     driver = self()
 
     state = %{
       driver: driver,
       supervisor: supervisor,
+      # Without a supervisor there is no task without a link. The law is the same.
+      plain: plain,
       catches: catches,
       tick: tick,
       begun: 0,
@@ -47,7 +51,7 @@ defmodule Proof.Tasks do
 
     Process.sleep(@rest * tick)
     {words, marks, pids} = told([], [], [])
-    Enum.each(pids, &Process.exit(&1, :kill))
+    Enum.each([supervisor | pids], &Process.exit(&1, :kill))
     Enum.join(words ++ ["owner!#{reason(reason)}" | Enum.sort(marks)], " ")
   end
 
@@ -92,21 +96,11 @@ defmodule Proof.Tasks do
 
   # --- tasks ---
 
-  defp op({:async, n, kind, work}, state) do
-    fun = fn -> work("t#{n}", n, work, state) end
-
-    task =
-      case kind do
-        :link -> Task.async(fun)
-        # Without a supervisor there is no such function; the law is the same.
-        :nolink -> Task.Supervisor.async_nolink(state.supervisor, fun)
-        :sup_link -> Task.Supervisor.async(state.supervisor, fun)
-        :sup_nolink -> Task.Supervisor.async_nolink(state.supervisor, fun)
-      end
-
-    {"ok", keep(n, task, state)}
+  defp op({what, _, kind, _} = op, state) when what == :async and kind in [:sup_link, :sup_nolink] do
+    if supervised?(state), do: async(op, state), else: {"none", state}
   end
 
+  defp op({:async, _, _, _} = op, state), do: async(op, state)
   defp op({:completed, n}, state), do: {"ok", keep(n, Task.completed(n), state)}
 
   defp op({:await, n, timeout}, state) do
@@ -152,29 +146,8 @@ defmodule Proof.Tasks do
     {"[#{words}]", Enum.reduce(told, state, fn {n, {_, end_}}, state -> tell(n, end_, state) end)}
   end
 
-  defp op({:stream, id, kind, items, max, order, late, zip, take}, state) do
-    items = Enum.with_index(items)
-
-    options = [
-      max_concurrency: max,
-      ordered: order == :ordered,
-      timeout: ticks(32, state),
-      on_timeout: late,
-      zip_input_on_exit: zip
-    ]
-
-    fun = fn {{ticks, how}, n} -> work("s#{id}.#{n}", n, {ticks, how, false}, state) end
-
-    stream =
-      case kind do
-        :link -> Task.async_stream(items, fun, options)
-        :nolink -> Task.Supervisor.async_stream_nolink(state.supervisor, items, fun, options)
-        :sup_link -> Task.Supervisor.async_stream(state.supervisor, items, fun, options)
-        :sup_nolink -> Task.Supervisor.async_stream_nolink(state.supervisor, items, fun, options)
-      end
-
-    ends = if take == :all, do: Enum.to_list(stream), else: Enum.take(stream, take)
-    {"[#{Enum.map_join(ends, ",", &end_of/1)}]", state}
+  defp op({:stream, _, kind, _, _, _, _, _, _} = op, state) do
+    if kind in [:link, :nolink] or supervised?(state), do: stream(op, state), else: {"none", state}
   end
 
   # Work that nobody waits for: it crashes some times first.
@@ -192,8 +165,26 @@ defmodule Proof.Tasks do
       end
     end
 
-    {:ok, _} = Task.Supervisor.start_child(state.supervisor, fun, restart: restart)
-    {"ok", state}
+    if supervised?(state) do
+      {:ok, _} = Task.Supervisor.start_child(state.supervisor, fun, restart: restart)
+      {"ok", state}
+    else
+      {"none", state}
+    end
+  end
+
+  defp op({:stop_supervisor, how}, %{supervisor: supervisor} = state) do
+    monitor = Process.monitor(supervisor)
+
+    cond do
+      not supervised?(state) -> :ok
+      how == :kill -> Process.exit(supervisor, :kill)
+      how == :stop -> Supervisor.stop(supervisor)
+    end
+
+    receive do
+      {:DOWN, ^monitor, _, _, reason} -> {reason, state}
+    end
   end
 
   # --- agents ---
@@ -203,6 +194,13 @@ defmodule Proof.Tasks do
     {:ok, agent} = start.(fn -> 0 end)
     send(state.driver, {:began, agent})
     {"ok", %{state | agent: agent}}
+  end
+
+  # Its first state cannot be made.
+  defp op({:agent_fails, link}, state) do
+    start = if link == :link, do: &Agent.start_link/1, else: &Agent.start/1
+    {:error, reason} = start.(fn -> raise "crash" end)
+    {reason(reason), state}
   end
 
   defp op(_, %{agent: nil} = state), do: {"none", state}
@@ -230,6 +228,47 @@ defmodule Proof.Tasks do
   defp op({:stop, reason}, state), do: {Agent.stop(state.agent, reason), state}
 
   # --- what tasks do ---
+
+  defp async({:async, n, kind, work}, state) do
+    fun = fn -> work("t#{n}", n, work, state) end
+
+    task =
+      case kind do
+        :link -> Task.async(fun)
+        :nolink -> Task.Supervisor.async_nolink(state.plain, fun)
+        :sup_link -> Task.Supervisor.async(state.supervisor, fun)
+        :sup_nolink -> Task.Supervisor.async_nolink(state.supervisor, fun)
+      end
+
+    {"ok", keep(n, task, state)}
+  end
+
+  defp stream({:stream, id, kind, items, max, order, late, zip, take}, state) do
+    items = Enum.with_index(items)
+
+    options = [
+      max_concurrency: max,
+      ordered: order == :ordered,
+      timeout: ticks(32, state),
+      on_timeout: late,
+      zip_input_on_exit: zip
+    ]
+
+    fun = fn {{ticks, how}, n} -> work("s#{id}.#{n}", n, {ticks, how, false}, state) end
+
+    stream =
+      case kind do
+        :link -> Task.async_stream(items, fun, options)
+        :nolink -> Task.Supervisor.async_stream_nolink(state.plain, items, fun, options)
+        :sup_link -> Task.Supervisor.async_stream(state.supervisor, items, fun, options)
+        :sup_nolink -> Task.Supervisor.async_stream_nolink(state.supervisor, items, fun, options)
+      end
+
+    ends = if take == :all, do: Enum.to_list(stream), else: Enum.take(stream, take)
+    {"[#{Enum.map_join(ends, ",", &end_of/1)}]", state}
+  end
+
+  defp supervised?(state), do: Process.alive?(state.supervisor)
 
   defp work(name, value, {ticks, how, stubborn}, state) do
     Process.flag(:trap_exit, stubborn)

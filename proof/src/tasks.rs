@@ -52,7 +52,10 @@ enum Op {
     Stream(usize, Kind, Stream),
     /// Work that nobody waits for: it crashes so many times first.
     Child(usize, Restart, u32, End),
+    StopSupervisor(End),
     Agent(Link),
+    /// One whose first state cannot be made.
+    AgentFails(Link),
     Get,
     Update(u32),
     GetAndUpdate(u32),
@@ -100,6 +103,7 @@ enum End {
     Crash,
     Shutdown,
     Boom,
+    Kill,
     Never,
 }
 
@@ -168,6 +172,11 @@ impl Writer {
             15..=16 => Op::YieldMany(self.some(), self.time()),
             17..=18 => self.stream(number),
             19 => self.child(number),
+            20 => match self.rng.u8(..4) {
+                0 => Op::StopSupervisor(End::Return),
+                1 => Op::StopSupervisor(End::Kill),
+                _ => self.begin(number),
+            },
             _ => self.agent(),
         }
     }
@@ -192,8 +201,13 @@ impl Writer {
         if self.rng.u8(..4) == 0 {
             work.end = End::Never;
         }
+        let kind = self.kind();
+        // A supervisor would wait for it, and not for ticks.
+        if matches!(kind, Kind::SupLink | Kind::SupNoLink) && work.end == End::Never {
+            work.stubborn = false;
+        }
         self.tasks.push((n, Some(work)));
-        Op::Async(n, self.kind(), work)
+        Op::Async(n, kind, work)
     }
 
     fn wait(&mut self) -> Op {
@@ -260,7 +274,9 @@ impl Writer {
     fn agent(&mut self) -> Op {
         match self.rng.u8(..16) {
             0..=2 => Op::Agent(Link::Link),
-            3..=4 => Op::Agent(Link::NoLink),
+            3 => Op::Agent(Link::NoLink),
+            4 if self.rng.bool() => Op::AgentFails(Link::Link),
+            4 => Op::AgentFails(Link::NoLink),
             5..=6 => Op::Get,
             7..=8 => Op::Update(self.rng.u32(..9)),
             9..=10 => Op::GetAndUpdate(self.rng.u32(..9)),
@@ -328,6 +344,10 @@ impl Display for Op {
                 };
                 write!(f, "{{child,{n},{restart},{crashes},{last}}}")
             }
+            Self::StopSupervisor(End::Kill) => f.write_str("{stop_supervisor,kill}"),
+            Self::StopSupervisor(_) => f.write_str("{stop_supervisor,stop}"),
+            Self::AgentFails(Link::Link) => f.write_str("{agent_fails,link}"),
+            Self::AgentFails(Link::NoLink) => f.write_str("{agent_fails,nolink}"),
             Self::Agent(Link::Link) => f.write_str("{agent,link}"),
             Self::Agent(Link::NoLink) => f.write_str("{agent,nolink}"),
             Self::Get => f.write_str("{get}"),
@@ -379,6 +399,7 @@ impl Display for End {
             Self::Crash => "crash",
             Self::Shutdown => "shutdown",
             Self::Boom => "boom",
+            Self::Kill => "kill",
             Self::Never => "never",
         })
     }

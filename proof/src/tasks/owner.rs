@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use resurgam::{
     Agent, CallError, Context, DynamicSupervisor, ExitKind, ExitReason, Message, ProcessRef,
-    Restart, StopServerError, Task, TaskError, TaskStream, TaskSupervisor, exit, now, self_pid,
-    sleep, spawn, trap_exit,
+    Restart, StartError, StopServerError, Task, TaskError, TaskStream, TaskSupervisor, exit, join,
+    now, self_pid, sleep, spawn, trap_exit,
 };
 
 use super::{Access, Case, End, Kind, Link, Op, Stream, Work};
@@ -68,6 +68,7 @@ async fn own(case: Case, supervisor: TaskSupervisor, steps: ProcessRef<Told>) ->
         steps,
         tasks: BTreeMap::new(),
         agent: None,
+        is_stopped: false,
     };
     let begun = now();
     for op in case.ops {
@@ -95,6 +96,8 @@ struct Owner {
     steps: ProcessRef<Told>,
     tasks: BTreeMap<usize, Held>,
     agent: Option<Agent<u32>>,
+    /// Whether the supervisor is.
+    is_stopped: bool,
 }
 
 /// A task that was not waited for to the end.
@@ -110,6 +113,13 @@ type Said = Result<String, ExitReason>;
 impl Owner {
     async fn act(&mut self, op: Op) -> Said {
         let word = match op {
+            Op::Async(_, Kind::SupLink | Kind::SupNoLink, _)
+            | Op::Stream(_, Kind::SupLink | Kind::SupNoLink, _)
+            | Op::Child(..)
+                if self.is_stopped =>
+            {
+                "none".to_owned()
+            }
             Op::Async(n, kind, work) => {
                 let task = self.begin(n, kind, work).await?;
                 self.tasks.insert(n, Held { task, told: false });
@@ -157,6 +167,18 @@ impl Owner {
             Op::Child(n, restart, crashes, last) => {
                 self.child(n, restart, crashes, last).await?;
                 "ok".to_owned()
+            }
+            Op::StopSupervisor(how) => self.stop_supervisor(how).await,
+            Op::AgentFails(link) => {
+                let fails = || -> u32 { crash() };
+                let started = match link {
+                    Link::Link => Agent::start_link(fails).await,
+                    Link::NoLink => Agent::start(fails).await,
+                };
+                match started {
+                    Err(StartError::Failed(reason)) => word(&reason),
+                    other => panic!("{other:?}"),
+                }
             }
             Op::Agent(link) => {
                 let agent = match link {
@@ -224,6 +246,19 @@ impl Owner {
             Kind::SupLink => drain(self.supervisor.stream(items, work), stream).await,
             Kind::SupNoLink => drain(self.supervisor.stream_nolink(items, work), stream).await,
         }
+    }
+
+    async fn stop_supervisor(&mut self, how: End) -> String {
+        let supervisor = self.supervisor.supervisor();
+        let pid = supervisor.pid().expect("it was started");
+        let ended = join(pid);
+        match how {
+            End::Kill => exit(pid, ExitReason::Kill),
+            // Or it has ended, which is told.
+            _ => drop(supervisor.stop().await),
+        }
+        self.is_stopped = true;
+        word(&ended.await)
     }
 
     async fn child(
@@ -366,6 +401,7 @@ async fn do_work(name: String, n: usize, work: Work, steps: ProcessRef<Told>) ->
         End::Crash => crash(),
         End::Shutdown => end(ExitReason::Shutdown).await,
         End::Boom => end(ExitReason::custom("boom")).await,
+        End::Kill => end(ExitReason::Kill).await,
     }
 }
 
