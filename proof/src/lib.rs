@@ -8,6 +8,10 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`groups`]: process groups, here and on Erlang;
+//! * [`keys`]: registries, here and on Elixir;
+//! * [`pools`]: dynamic and partition supervisors, here and on Elixir;
+//! * [`tasks`]: tasks and agents, here and on Elixir;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -16,10 +20,13 @@
 
 pub mod erlang;
 pub mod events;
+pub mod groups;
 #[cfg(resurgam_planted)]
 pub mod hunt;
+pub mod keys;
 pub mod model;
 pub mod observation;
+pub mod pools;
 pub mod program;
 pub mod run;
 pub mod scenarios;
@@ -28,5 +35,6 @@ pub mod signals;
 pub mod simulated;
 pub mod statem;
 pub mod suite;
+pub mod tasks;
 pub mod tree;
 pub mod trial;

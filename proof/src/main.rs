@@ -5,9 +5,10 @@
 //! * `--only S`: one case, printed;
 //! * `--times T` (racy): how often each is run.
 //!
-//! What runs in the simulator: `proof simulated|simulated-racy|
-//! simulated-orders|simulated-trees|simulated-statems|simulated-events|scenarios
-//! --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
+//! What runs in the simulator: `proof scenarios --programs N --seed S`, and so
+//! with `simulated` and `simulated-racy`, `-orders`, `-trees`, `-statems`,
+//! `-events`, `-groups`, `-keys`, `-tasks`, `-pools` (see [`suite`]), `proof
+//! sweep|soak|day|calls` (see [`simulated`]), and, in builds
 //! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
 //! other and looks who notices.
 
