@@ -41,7 +41,11 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
+    (
+        "applications.erl",
+        include_str!("../erlang/applications.erl"),
+    ),
     ("events.erl", include_str!("../erlang/events.erl")),
     ("groups.erl", include_str!("../erlang/groups.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),

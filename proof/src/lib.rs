@@ -8,6 +8,7 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`applications`]: applications, here and on Erlang;
 //! * [`groups`]: process groups, here and on Erlang;
 //! * [`keys`]: registries, here and on Elixir;
 //! * [`pools`]: dynamic and partition supervisors, here and on Elixir;
@@ -18,6 +19,7 @@
 //! * [`simulated`]: sweeps and soaks in the simulator;
 //! * [`trial`]: many cases, until one differs.
 
+pub mod applications;
 pub mod erlang;
 pub mod events;
 pub mod groups;

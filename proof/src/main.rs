@@ -7,10 +7,10 @@
 //!
 //! What runs in the simulator: `proof scenarios --programs N --seed S`, and so
 //! with `simulated` and `simulated-racy`, `-orders`, `-trees`, `-statems`,
-//! `-events`, `-groups`, `-keys`, `-tasks`, `-pools` (see [`suite`]), `proof
-//! sweep|soak|day|calls` (see [`simulated`]), and, in builds
-//! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
-//! other and looks who notices.
+//! `-events`, `-groups`, `-keys`, `-tasks`, `-pools`, `-applications`,
+//! `-callbacks` (see [`suite`]), `proof sweep|soak|day|calls` (see
+//! [`simulated`]), and, in builds with `--cfg resurgam_planted`, `proof hunt`,
+//! which plants one bug after the other and looks who notices.
 
 use std::process::ExitCode;
 

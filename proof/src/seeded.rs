@@ -23,7 +23,7 @@ use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::statem::List;
 use crate::suite::{Failed, Figures};
-use crate::{events, groups, keys, pools, statem, tasks, tree};
+use crate::{applications, events, groups, keys, pools, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -327,6 +327,42 @@ fn play_tasks(seed: u64, case: &tasks::Case, told: &str) -> Result<Report, Box<F
         });
         sim.run(client.join());
     })
+}
+
+/// Applications, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn applications(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, applications::Case::random(seed)));
+    compare_with_erlang("applications", cases, |sim, case, told| {
+        let node = sim.node().clone();
+        agree(&drive(sim, applications::seen(&node, case)), told);
+    })
+}
+
+/// Applications whose callbacks start and stop applications, each in several
+/// orders of signals.
+///
+/// # Errors
+///
+/// The first in which somebody waits for ever, or is left.
+pub fn restless(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const ORDERS: u64 = 4;
+    let mut figures = Figures::default();
+    for seed in seeds {
+        let plan = Plan::new().seed_range(seed * ORDERS..(seed + 1) * ORDERS);
+        match plan.try_run(|sim| applications::restless::play(sim, seed)) {
+            Ok(report) => figures.add(&report),
+            Err(failure) => {
+                let failed = Failed::new(seed, failure.message(), failure.to_string());
+                return Err(Box::new(failed));
+            }
+        }
+        figures.cases += 1;
+    }
+    Ok(figures)
 }
 
 /// Compares cases with what Erlang tells of them.

@@ -83,6 +83,16 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-callbacks",
+        run: seeded::restless,
+        seeds: 500,
+    },
+    Suite {
+        name: "simulated-applications",
+        run: seeded::applications,
+        seeds: 1_000,
+    },
+    Suite {
         name: "sweeps",
         run: sweeps,
         seeds: 2,

@@ -110,6 +110,13 @@ fn simulated_process_groups_go_as_in_erlang() {
 }
 
 #[test]
+fn simulated_applications_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-applications", 100);
+    }
+}
+
+#[test]
 fn simulated_registries_go_as_in_elixir() {
     check_with_elixir("simulated-keys", 500);
 }
@@ -122,6 +129,11 @@ fn simulated_tasks_and_agents_go_as_in_elixir() {
 #[test]
 fn simulated_pools_go_as_in_elixir() {
     check_with_elixir("simulated-pools", 400);
+}
+
+#[test]
+fn simulated_applications_never_wait_for_themselves() {
+    check_simulated("simulated-callbacks", 50);
 }
 
 #[test]

@@ -114,6 +114,7 @@ pub use process::cell::ProcessOutput;
 pub use process::context::{Context, Receive};
 pub use process::info::ProcessInfo;
 pub use process::join::{Join, JoinFlush};
+pub use process::owner::ProcessStage;
 pub use process::select::{Mark, MessageRef, ReceiveMatch};
 pub use process::{
     cancel_timer, demonitor, demonitor_flush, exit, flush_exit, is_alive, join, join_flush, kill,

@@ -165,6 +165,12 @@ bugs! {
     PlaceLost,
     /// who waits at a full mailbox is not told of its end
     LineForgotten,
+    /// applications that wait for each other are not told so
+    CircleUntold,
+    /// who needs an application that has ended is not told that it has
+    EndForgotten,
+    /// applications are stopped in the order in which they were up
+    FirstUpStopsFirst,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);

@@ -1,11 +1,13 @@
 //! Applications: parts of a program that are started and stopped as a whole,
 //! in the order in which they need each other.
 
+mod asker;
 mod controller;
 mod environment;
 mod handle;
 mod master;
 mod order;
+mod waits;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use order::{Necessity, Need};
 
 pub use environment::{Config, ConfigChange, EnvError, EnvValue, Environment};
 pub use handle::{
-    ApplicationEnded, Applications, ApplicationsBuilder, LoadApplicationError,
+    ApplicationEnded, Applications, ApplicationsBuilder, ChangeConfigError, LoadApplicationError,
     StartApplicationError, StopApplicationError, UnloadApplicationError,
 };
 pub use order::StartMode;

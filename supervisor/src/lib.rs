@@ -62,9 +62,9 @@ mod testing;
 
 pub use application::{
     Application, ApplicationContext, ApplicationEnded, ApplicationError, ApplicationInfo,
-    ApplicationStatus, Applications, ApplicationsBuilder, Config, ConfigChange, EnvError, EnvValue,
-    Environment, LoadApplicationError, StartApplicationError, StartMode, StartType,
-    StopApplicationError, UnloadApplicationError,
+    ApplicationStatus, Applications, ApplicationsBuilder, ChangeConfigError, Config, ConfigChange,
+    EnvError, EnvValue, Environment, LoadApplicationError, StartApplicationError, StartMode,
+    StartType, StopApplicationError, UnloadApplicationError,
 };
 pub use backoff::{Backoff, BackoffError};
 pub use bridge::{BridgeBuilder, SupervisorBridge};

@@ -216,6 +216,27 @@ fn who_needs_each_other_is_named() {
     });
 }
 
+/// APP-02: what runs has what it needs, whatever became of that.
+#[test]
+fn nothing_is_started_for_what_runs_already() {
+    run(|_: Context<()>| async {
+        let apps = start([
+            Application::new("db"),
+            Application::new("shop").needs("db"),
+            Application::new("web").needs("shop"),
+        ])
+        .await;
+        apps.ensure_all_started(["shop"]).await.unwrap();
+        apps.stop("db").await.unwrap();
+        assert_eq!(apps.ensure_all_started(["shop"]).await.unwrap(), []);
+        apps.unload("db").await.unwrap();
+        let started = apps.ensure_all_started(["web"]).await.unwrap();
+        assert_eq!(started, names(&["web"]));
+        assert_eq!(running(&apps).await, ["shop", "web"]);
+        apps.stop_all().await;
+    });
+}
+
 /// An application whose start waits until the test lets it go on.
 fn gated(test: &ProcessRef<Reply<()>>, name: &str) -> Application {
     let test = test.clone();
@@ -293,7 +314,9 @@ fn of_two_starts_at_once_both_are_told_of_the_one() {
         apps.stop("a").await.unwrap();
 
         let (one, two, ()) = join!(apps.start("a"), apps.start("a"), async {
-            drop(gate(&mut ctx).await);
+            let gate = gate(&mut ctx).await;
+            assert_eq!(running(&apps).await, ["a"]);
+            drop(gate);
         });
         for failed in [one, two] {
             match failed.unwrap_err() {
@@ -574,6 +597,43 @@ fn what_is_needed_and_has_ended_is_named_with_its_reason() {
     });
 }
 
+/// APP-11: one that was never started is named before one that has ended. That
+/// it has ended is so until it is up again, or is told to stop.
+#[test]
+fn that_one_has_ended_is_known_until_it_is_up_or_told_to_stop() {
+    use StartApplicationError::{Failed, NotRunning, NotStarted};
+    run(|mut ctx: Context<Reply<()>>| async move {
+        let shop = Application::new("shop").needs("db").needs("log");
+        let apps = start([gated(&ctx.self_ref(), "db"), Application::new("log"), shop]).await;
+        let (started, ()) = join!(apps.start("db"), async {
+            gate(&mut ctx).await.send(());
+        });
+        started.unwrap();
+        let top = apps.get_supervisor("db").await.unwrap().unwrap();
+        kill(top);
+        while !running(&apps).await.is_empty() {}
+        let error = apps.start("shop").await.unwrap_err();
+        assert!(matches!(error, NotStarted(name) if is(&name, "log")));
+        apps.start("log").await.unwrap();
+
+        let (failed, ()) = join!(apps.start("db"), async {
+            let gate = gate(&mut ctx).await;
+            let error = apps.start("shop").await.unwrap_err();
+            assert!(matches!(error, NotRunning { name, .. } if is(&name, "db")));
+            drop(gate);
+        });
+        assert!(matches!(failed, Err(Failed { .. })));
+        let error = apps.start("shop").await.unwrap_err();
+        assert!(matches!(error, NotRunning { name, .. } if is(&name, "db")));
+        apps.stop("db").await.unwrap();
+        let error = apps.start("shop").await.unwrap_err();
+        assert!(matches!(error, NotStarted(name) if is(&name, "db")));
+        let error = apps.stop("db").await.unwrap_err();
+        assert!(matches!(error, StopApplicationError::NotStarted(name) if is(&name, "db")));
+        apps.stop_all().await;
+    });
+}
+
 /// APP-12
 #[test]
 fn settings_are_the_applications_own_unless_configured_or_set() {
@@ -608,6 +668,17 @@ fn settings_are_the_applications_own_unless_configured_or_set() {
         apps.unload("a").await.unwrap();
         assert_eq!(env.keys("a"), []);
         apps.load(own()).await.unwrap();
+        assert_eq!(env.get("a", "host"), Ok("set"));
+        assert_eq!(env.get("a", "port"), Ok(2_u16));
+
+        // What is set for good stays so, until it is unset.
+        env.set("a", "host", "other");
+        apps.change_config(Config::new().set("a", "host", "new"))
+            .await
+            .unwrap();
+        assert_eq!(env.get("a", "host"), Ok("set"));
+        assert!(env.unset("a", "host"));
+        apps.change_config(Config::new()).await.unwrap();
         assert_eq!(env.get("a", "host"), Ok("own"));
         apps.stop_all().await;
     });
@@ -627,6 +698,39 @@ async fn the_stop_of_the_node_stops_applications_in_reverse_order() {
     node.stop(Duration::from_secs(5)).await.unwrap();
     assert_eq!(log.heard(), "prep c ~c -c prep b ~b -b prep a ~a -a");
     assert_eq!(node.process_count(), 0);
+}
+
+/// APP-13: whoever was up last may need those that were up before, however early
+/// its own start began.
+#[test]
+fn the_last_that_was_up_is_the_first_to_stop() {
+    run(|mut ctx: Context<Reply<()>>| async move {
+        let log = Log::default();
+        let (stopped, late) = (log.clone(), log.clone());
+        let slow = gated(&ctx.self_ref(), "slow").stop(move |_| {
+            let log = stopped.clone();
+            async move { log.note("-slow") }
+        });
+        let hangs = gated(&ctx.self_ref(), "hangs").stop(move |_| {
+            let log = late.clone();
+            async move { log.note("-hangs") }
+        });
+        let apps = start([slow, app(&log, "a"), app(&log, "b"), hangs]).await;
+        let (started, called_off, ()) = join!(apps.start("slow"), apps.start("hangs"), async {
+            let gates = [gate(&mut ctx).await, gate(&mut ctx).await];
+            apps.start("a").await.unwrap();
+            // Whose gate is whose is not known; the second one stays closed.
+            let [first, _second] = gates;
+            first.send(());
+            while running(&apps).await.last().is_some_and(|last| last == "a") {}
+            apps.start("b").await.unwrap();
+            apps.stop_all().await;
+        });
+        let ended = [started.is_ok(), called_off.is_ok()];
+        assert!(ended == [true, false] || ended == [false, true]);
+        let up = if ended[0] { "-slow" } else { "-hangs" };
+        assert_eq!(log.heard(), format!("+a +b prep b ~b -b {up} prep a ~a -a"));
+    });
 }
 
 /// APP-13

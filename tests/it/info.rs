@@ -4,12 +4,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use resurgam::{
-    Context, ExitReason, InfoError, Message, MonitorRef, Name, Node, Pid, ProcessInfo, ProcessRef,
-    Reply, ThreadContext, demonitor, is_alive, join, kill, link, monitor, process_info, self_pid,
-    send, set_label, spawn, spawn_options, trap_exit, unlink,
+    Context, ExitReason, GenServer, InfoError, InitError, Message, MonitorRef, Name, Node, Pid,
+    ProcessInfo, ProcessRef, ProcessStage, Reply, ServerContext, ThreadContext, demonitor,
+    is_alive, join, kill, link, monitor, process_info, self_pid, send, set_label, spawn,
+    spawn_options, trap_exit, unlink,
 };
 
-use crate::support::{idle, run, run_with_clock};
+use crate::support::{Log, idle, run, run_with_clock};
 
 fn pid_of<M: Send + 'static>(process: &ProcessRef<M>) -> Pid {
     process.pid().expect("it was spawned")
@@ -87,6 +88,46 @@ fn there_is_little_to_know_of_the_newborn() {
             (vec![], vec![], vec![])
         );
         assert_eq!(info(self_pid()).await.parent, None);
+    });
+}
+
+/// A server that tells how far it has come.
+struct Teller(Log);
+
+async fn note_stage(log: &Log) {
+    log.note(format!("{:?}", info(self_pid()).await.stage));
+}
+
+impl GenServer for Teller {
+    type Args = Log;
+    type Message = ();
+
+    async fn init(log: Log, _: &mut ServerContext<Self>) -> Result<Self, InitError> {
+        note_stage(&log).await;
+        Ok(Self(log))
+    }
+
+    async fn handle(&mut self, (): (), _: &mut ServerContext<Self>) -> Result<(), ExitReason> {
+        note_stage(&self.0).await;
+        Err(ExitReason::Normal)
+    }
+
+    async fn terminate(&mut self, _: &ExitReason, _: &mut ServerContext<Self>) {
+        note_stage(&self.0).await;
+    }
+}
+
+/// INFO-02: of a server it is known whether it starts or ends.
+#[test]
+fn it_is_known_how_far_a_server_has_come() {
+    run(|_: Context<()>| async {
+        let log = Log::default();
+        let server = Teller::builder(log.clone()).start().await.unwrap();
+        let pid = pid_of(&server);
+        assert_eq!(info(pid).await.stage, ProcessStage::Running);
+        server.cast(());
+        server.join().await;
+        assert_eq!(log.heard(), "Starting Running Ending");
     });
 }
 

@@ -3,6 +3,7 @@
 mod agent;
 mod alias;
 mod application;
+mod application_circles;
 mod auto_shutdown;
 mod bounded_mailbox;
 #[cfg(feature = "sim")]

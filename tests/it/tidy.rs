@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that decide and do nothing.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "runtime/src/process/reaction.rs",
     "runtime/src/process/links.rs",
     "runtime/src/gen_statem/agenda.rs",
@@ -13,6 +13,7 @@ const PURE: [&str; 9] = [
     "supervisor/src/policy.rs",
     "supervisor/src/intensity.rs",
     "supervisor/src/application/order.rs",
+    "supervisor/src/application/waits.rs",
     "supervisor/src/backoff.rs",
     "supervisor/src/children/record.rs",
 ];

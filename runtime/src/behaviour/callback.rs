@@ -11,6 +11,7 @@ use super::start::{Ack, StartError};
 use crate::caught::PanicPayload;
 use crate::exit_reason::ExitReason;
 use crate::panic_hook;
+use crate::process::owner::ProcessStage;
 use crate::process::{body, current};
 
 /// To be asked before `init` runs: whether it may. A panic of `init` ends the
@@ -20,6 +21,7 @@ pub(crate) fn before_init(ack: &Ack) -> Result<(), InitError> {
         // That the key it was to be under is taken.
         return Err(InitError::Ignore);
     }
+    current::with(|process| process.owner().stage = ProcessStage::Starting);
     #[cfg(feature = "sim")]
     if crate::sim::fails_init() {
         let reason = ExitReason::custom("init fails by order of the simulation");
@@ -50,7 +52,7 @@ pub(crate) fn acknowledge<T>(ack: &Ack, made: Result<T, InitError>) -> Result<T,
 /// To be said before `terminate` runs: replies that were dropped by now get
 /// the reason.
 pub(crate) fn before_terminate() {
-    current::with(|process| process.owner().ending = true);
+    current::with(|process| process.owner().stage = ProcessStage::Ending);
 }
 
 /// Calls a callback, which may panic before it makes its future, and runs it;

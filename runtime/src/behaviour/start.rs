@@ -14,6 +14,7 @@ use crate::mailbox::{Limit, Overflow};
 use crate::name::Name;
 use crate::node::Node;
 use crate::pid::{MonitorRef, Pid};
+use crate::process::owner::ProcessStage;
 use crate::process::{current, demonitor_flush, flush_exit, try_self_pid, unlink};
 use crate::process_ref::ProcessRef;
 use crate::registry::RegisterError;
@@ -398,6 +399,7 @@ impl Ack {
         if let Some(word) = self.word.take() {
             // Without a process there was no spawn, and nobody waits.
             current::with(|server| {
+                server.owner().stage = ProcessStage::Running;
                 let header = server.header();
                 header.node.settle(header.pid, self.starter, &word, outcome);
             });

@@ -16,7 +16,7 @@ use crate::process::alias::Special;
 use crate::process::cell::{BodyPoll, OwnerGuard, Process};
 use crate::process::exit::{self, Death};
 use crate::process::info;
-use crate::process::owner::Owner;
+use crate::process::owner::{Owner, ProcessStage};
 use crate::process::reaction::{Reaction, react_to_exit};
 use crate::reply;
 use crate::signal::{Cause, Down, Exit, Notice, Signal, Urgent};
@@ -270,7 +270,8 @@ pub(crate) fn cancel_idle_alarm(process: &Process) {
 fn unrest(process: &Process) -> (Option<ExitReason>, Vec<Unsent>) {
     let mut owner = process.owner();
     let fate = owner.fate.clone();
-    let keep = owner.ending || fate.is_some() || !owner.rare.is_there();
+    let is_ending = owner.stage == ProcessStage::Ending;
+    let keep = is_ending || fate.is_some() || !owner.rare.is_there();
     let unanswered = if keep {
         Vec::new()
     } else {

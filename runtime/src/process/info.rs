@@ -4,6 +4,7 @@ use crate::mailbox::MailboxInfo;
 use crate::name::Name;
 use crate::pid::Pid;
 use crate::process::cell::Process;
+use crate::process::owner::ProcessStage;
 use crate::process::reaction::ExitMode;
 use crate::signal::Watcher;
 
@@ -30,6 +31,8 @@ pub struct ProcessInfo {
     pub group_leader: Option<Pid>,
     /// On whose behalf it works, the nearest first, if it is a task.
     pub callers: Vec<Pid>,
+    /// How far it has come.
+    pub stage: ProcessStage,
     /// Whether it traps exits.
     pub trap_exit: bool,
     /// Who it is linked to.
@@ -68,6 +71,7 @@ pub(crate) fn of(process: &Process) -> ProcessInfo {
         parent: header.parent(),
         group_leader: header.node.table.group_leader(header.pid),
         callers: header.callers().as_deref().unwrap_or_default().to_vec(),
+        stage: owner.stage,
         trap_exit: owner.exit_mode == ExitMode::Trapped,
         links: owner.bonds.links.linked().collect(),
         monitors: owner

@@ -31,9 +31,9 @@ pub(crate) struct Owner {
     /// Whether mail was taken in during this turn and not looked at since: a
     /// receive that was polled before that does not know of it.
     pub(crate) unseen: bool,
-    /// Whether the body is at its last: replies dropped now are not refused
-    /// before the reason of the end is known.
-    pub(crate) ending: bool,
+    /// At the last one, replies that are dropped are not refused before the
+    /// reason of the end is known.
+    pub(crate) stage: ProcessStage,
     /// Whether a buffer of messages has grown large.
     pub(crate) swollen: bool,
     /// Whether messages were taken in and not received.
@@ -50,6 +50,18 @@ pub(crate) struct Owner {
     /// Whether it waits in a selective receive, which leaves mail behind.
     #[cfg(feature = "sim")]
     pub(crate) selects: bool,
+}
+
+/// How far a process has come: of a server or a state machine, whether somebody
+/// waits for its start or its end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessStage {
+    /// `init` runs, and whoever starts it waits.
+    Starting,
+    /// It is up. What is no server or state machine always is.
+    Running,
+    /// `terminate` runs.
+    Ending,
 }
 
 /// Who is to be told of the end.
@@ -255,7 +267,7 @@ impl Owner {
             exit_mode,
             attention: Attention::Signals,
             unseen: false,
-            ending: false,
+            stage: ProcessStage::Running,
             swollen: false,
             unread: false,
             budget: Self::BUDGET,

@@ -1,27 +1,35 @@
 //! The application controller: what is loaded, what runs, and in which order
 //! it is started and stopped. It waits for nobody, so it can always be asked.
 
+mod changes;
+mod circles;
+mod ends;
+mod jobs;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use resurgam_runtime::{
-    Context, Down, Exit, ExitReason, Message, MonitorRef, Name, Node, Pid, ProcessRef, Reply,
-    StartError, kill, monitor, planted, self_pid, send_after, spawn_options,
+    Context, ExitReason, Message, MonitorRef, Name, Node, Pid, ProcessRef, Reply, StartError, kill,
+    planted, self_pid, send_after, spawn_options,
 };
 use tracing::{error, info};
 
+use super::asker::Caller;
 use super::handle::{
     ApplicationEnded, Applications, LoadApplicationError, StartApplicationError,
     StopApplicationError, UnloadApplicationError,
 };
 use super::master::{Master, Order, Outcome};
-use super::order::{Necessity, Needs, NoOrder, Plan, StartMode};
+use super::order::{Necessity, Need, StartMode};
 use super::{
     Application, ApplicationContext, ApplicationInfo, ApplicationStatus, ConfigChange, Environment,
     StartType,
 };
 use crate::caught::{drop_caught, guarded};
+use changes::{Change, ChangeResult};
+use jobs::Job;
 
 /// The target of reports about applications.
 pub(crate) const APPLICATION: &str = "resurgam::application";
@@ -39,38 +47,28 @@ pub(crate) enum Request {
     Handle(Reply<(ProcessRef<Request>, Environment)>),
     Load(Application, Reply<Result<(), LoadApplicationError>>),
     Unload(Name, Reply<Result<(), UnloadApplicationError>>),
-    Start(Name, StartType, Reply<StartResult>),
-    EnsureAll(Vec<Name>, StartType, StartMode, Reply<AllResult>),
-    Stop(Name, Reply<StopResult>),
-    StopAll,
+    Start(Name, StartType, Caller<StartResult>),
+    EnsureAll(Vec<Name>, StartType, StartMode, Caller<AllResult>),
+    Stop(Name, Caller<StopResult>),
+    /// Answered only if who asks would wait for itself.
+    StopAll(Caller<()>),
     Which(Reply<Vec<ApplicationInfo>>),
     Loaded(Reply<Vec<Name>>),
     LedBy(Pid, Reply<Option<Name>>),
     Supervisor(Name, Reply<Option<Pid>>),
     /// Settings were changed; to be answered when all have been told.
-    Changed(Vec<(Name, ConfigChange)>, Reply<()>),
+    Changed(Vec<(Name, ConfigChange)>, Caller<ChangeResult>),
     /// Of a master: its application is up.
     Up {
         master: Pid,
         top: Option<Pid>,
     },
+    /// Of a master: it has done what it does about this change.
+    HasChanged(Pid, u64),
+    /// Of a master: its application ends.
+    Ending(Pid),
     /// An application has been stopping for too long.
     Overdue(Pid),
-}
-
-/// Answers whoever changed the configuration when the last application that was
-/// told drops it, having done what it does about it or ended.
-pub(crate) type ChangeTeller = Arc<Answer>;
-
-/// A reply that is sent when it is dropped.
-pub(crate) struct Answer(Option<Reply<()>>);
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if let Some(reply) = self.0.take() {
-            reply.send(());
-        }
-    }
 }
 
 /// The process. It traps exits.
@@ -79,12 +77,17 @@ struct Controller {
     env: Environment,
     shutdown_timeout: Option<Duration>,
     loaded: BTreeMap<Name, Loaded>,
-    // Invariant: those that have a life, in the order in which it began.
+    // Invariant: those that have a life, in the order in which they were up; one
+    // that is not up stands where it began.
     begun: Vec<Name>,
+    /// How often somebody asked for something that takes time.
+    numbered: u64,
     jobs: BTreeMap<u64, Job>,
-    next_job: u64,
     /// Jobs that can go on.
     ripe: VecDeque<u64>,
+    changes: BTreeMap<u64, Change>,
+    /// Those who had all stopped.
+    enders: BTreeMap<u64, Caller<()>>,
     phase: Phase,
 }
 
@@ -118,6 +121,11 @@ struct Life {
 enum Stage {
     Starting,
     Running(Option<Pid>),
+    /// It takes itself down.
+    Ending {
+        was_up: bool,
+    },
+    /// It was told to stop.
     Stopping,
     /// The master has ended, and these are told of the ends of the processes
     /// that it left.
@@ -126,18 +134,8 @@ enum Stage {
 
 /// Who is to be told how something went.
 enum Waiter<T: Send + 'static> {
-    Caller(Reply<T>),
+    Caller(u64, Caller<T>),
     Job(u64),
-}
-
-/// Several applications being started, or, after one failed, stopped again.
-struct Job {
-    plan: Plan,
-    start_type: StartType,
-    /// Those that it started itself, in their order, and their masters.
-    own: Vec<(Name, Pid)>,
-    failed: Option<StartApplicationError>,
-    reply: Reply<AllResult>,
 }
 
 /// The body of the process.
@@ -152,17 +150,17 @@ pub(super) async fn live(
         shutdown_timeout,
         loaded: BTreeMap::new(),
         begun: Vec::new(),
+        numbered: 0,
         jobs: BTreeMap::new(),
-        next_job: 0,
         ripe: VecDeque::new(),
+        changes: BTreeMap::new(),
+        enders: BTreeMap::new(),
         phase: Phase::Serving,
     };
     loop {
         let message = ctx.receive().await;
         controller.receive(message);
-        while let Some(job) = controller.ripe.pop_front() {
-            controller.advance(job);
-        }
+        controller.go_on();
         if let Some(reason) = controller.is_over() {
             return reason;
         }
@@ -181,18 +179,35 @@ impl Controller {
         }
     }
 
+    /// Does what can be done now.
+    fn go_on(&mut self) {
+        loop {
+            while let Some(job) = self.ripe.pop_front() {
+                self.advance(job);
+            }
+            match self.circle() {
+                Some(circle) => self.tell_circle(circle),
+                None => return,
+            }
+        }
+    }
+
     fn serve(&mut self, request: Request) {
         match request {
             Request::Load(application, reply) => reply.send(self.load(application)),
             Request::Unload(name, reply) => reply.send(self.unload(name)),
-            Request::Start(name, start_type, reply) => {
-                self.start(name, start_type, Waiter::Caller(reply));
+            Request::Start(name, start_type, caller) => {
+                let waiter = Waiter::Caller(self.next_number(), caller);
+                self.start(name, start_type, waiter);
             }
-            Request::EnsureAll(names, start_type, mode, reply) => {
-                self.ensure_all(&names, start_type, mode, reply);
+            Request::EnsureAll(names, start_type, mode, caller) => {
+                self.ensure_all(&names, start_type, mode, caller);
             }
-            Request::Stop(name, reply) => self.stop(name, Waiter::Caller(reply)),
-            Request::StopAll => self.terminate(ExitReason::Shutdown),
+            Request::Stop(name, caller) => {
+                let waiter = Waiter::Caller(self.next_number(), caller);
+                self.stop(name, waiter);
+            }
+            Request::StopAll(caller) => self.stop_all(caller),
             other => self.tell(other),
         }
     }
@@ -206,12 +221,16 @@ impl Controller {
                 reply.send(Err(LoadApplicationError::Terminating));
             }
             Request::Unload(_, reply) => reply.send(Err(UnloadApplicationError::Terminating)),
-            Request::Start(_, _, reply) => reply.send(Err(StartApplicationError::Terminating)),
-            Request::EnsureAll(_, _, _, reply) => {
-                reply.send(Err(StartApplicationError::Terminating));
+            Request::Start(_, _, caller) => {
+                caller.reply.send(Err(StartApplicationError::Terminating));
             }
-            Request::Stop(_, reply) => reply.send(Err(StopApplicationError::Terminating)),
-            Request::StopAll => {}
+            Request::EnsureAll(_, _, _, caller) => {
+                caller.reply.send(Err(StartApplicationError::Terminating));
+            }
+            Request::Stop(_, caller) => {
+                caller.reply.send(Err(StopApplicationError::Terminating));
+            }
+            Request::StopAll(caller) => self.stop_all(caller),
             other => self.tell(other),
         }
     }
@@ -224,16 +243,23 @@ impl Controller {
             Request::Loaded(reply) => reply.send(self.loaded.keys().cloned().collect()),
             Request::LedBy(leader, reply) => reply.send(self.led_by(leader)),
             Request::Supervisor(name, reply) => reply.send(self.supervisor(&name)),
-            Request::Changed(changes, reply) => self.changed(changes, reply),
+            Request::Changed(changes, caller) => self.changed(changes, caller),
+            Request::HasChanged(master, number) => self.has_changed(master, number),
             Request::Up { master, top } => self.up(master, top),
+            Request::Ending(master) => self.ending(master),
             Request::Overdue(master) => self.overdue(master),
             Request::Load(..)
             | Request::Unload(..)
             | Request::Start(..)
             | Request::EnsureAll(..)
             | Request::Stop(..)
-            | Request::StopAll => {}
+            | Request::StopAll(_) => {}
         }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
     }
 
     fn load(&mut self, application: Application) -> Result<(), LoadApplicationError> {
@@ -274,11 +300,12 @@ impl Controller {
             (Some(None), waiter) => self.launch(name, start_type, waiter),
             (Some(Some(life)), waiter) => match (&life.stage, waiter) {
                 (Stage::Starting, waiter) => life.starters.push(waiter),
-                (Stage::Running(_), Waiter::Caller(reply)) => {
-                    reply.send(Err(StartApplicationError::AlreadyStarted(name)));
+                (Stage::Running(_), Waiter::Caller(_, caller)) => {
+                    let error = StartApplicationError::AlreadyStarted(name);
+                    caller.reply.send(Err(error));
                 }
                 (Stage::Running(_), job) => self.tell_start(job, &name, Ok(())),
-                (Stage::Stopping | Stage::Clearing(..), waiter) => {
+                (Stage::Ending { .. } | Stage::Stopping | Stage::Clearing(..), waiter) => {
                     life.successors.push((start_type, waiter));
                 }
             },
@@ -299,7 +326,6 @@ impl Controller {
         life.starters.push(waiter);
         if let Some(loaded) = self.loaded.get_mut(&name) {
             loaded.life = Some(life);
-            loaded.ended = None;
             self.begun.push(name);
         }
     }
@@ -311,21 +337,24 @@ impl Controller {
         }
         let needs = self.loaded[name].application.needs.iter();
         let required = needs.filter(|need| need.necessity == Necessity::Required);
-        for need in required {
-            let name = need.name.clone();
-            let Some(needed) = self.loaded.get(&name) else {
-                return Err(StartApplicationError::NotStarted(name));
-            };
-            match (&needed.life, &needed.ended) {
-                (Some(life), _) if matches!(life.stage, Stage::Running(_)) => {}
-                (None, Some(reason)) => {
-                    let reason = reason.clone();
-                    return Err(StartApplicationError::NotRunning { name, reason });
-                }
-                _ => return Err(StartApplicationError::NotStarted(name)),
+        let mut ended = None;
+        for Need { name, .. } in required {
+            let needed = self.loaded.get(name);
+            let runs = |life: &Life| matches!(life.stage, Stage::Running(_));
+            if needed
+                .and_then(|needed| needed.life.as_ref())
+                .is_some_and(runs)
+            {
+                continue;
+            }
+            match needed.and_then(|needed| needed.ended.clone()) {
+                Some(reason) => _ = ended.get_or_insert_with(|| (name.clone(), reason)),
+                None => return Err(StartApplicationError::NotStarted(name.clone())),
             }
         }
-        Ok(())
+        ended.map_or(Ok(()), |(name, reason)| {
+            Err(StartApplicationError::NotRunning { name, reason })
+        })
     }
 
     fn bear(&self, name: &Name, start_type: StartType) -> Result<Life, StartApplicationError> {
@@ -368,6 +397,12 @@ impl Controller {
         }
         life.stage = Stage::Running(top);
         let (start_type, starters) = (life.start_type, std::mem::take(&mut life.starters));
+        // Before those that were being started when it was up (law APP-13).
+        self.begun.retain(|begun| *begun != name);
+        self.begun.push(name.clone());
+        if let Some(loaded) = self.loaded.get_mut(&name) {
+            loaded.ended = None;
+        }
         guarded(
             || info!(target: APPLICATION, application = %name, %start_type, "application started"),
         );
@@ -376,43 +411,76 @@ impl Controller {
         }
     }
 
+    /// A master takes down what it is the master of.
+    fn ending(&mut self, master: Pid) {
+        let Some((name, life)) = self.life_of_master(master) else {
+            return;
+        };
+        match life.stage {
+            Stage::Starting => life.stage = Stage::Ending { was_up: false },
+            Stage::Running(_) => life.stage = Stage::Ending { was_up: true },
+            Stage::Ending { .. } | Stage::Stopping | Stage::Clearing(..) => {}
+        }
+        self.leave_changes(&name);
+    }
+
     fn stop(&mut self, name: Name, waiter: Waiter<StopResult>) {
         match self.life(&name) {
-            None => tell_stop(
-                &mut self.ripe,
-                waiter,
-                Err(StopApplicationError::NotStarted(name)),
-            ),
+            None => {
+                let loaded = self.loaded.get_mut(&name);
+                let ended = loaded.and_then(|loaded| loaded.ended.take());
+                let not_started = StopApplicationError::NotStarted(name);
+                tell_stop(&mut self.ripe, waiter, ended.map(drop).ok_or(not_started));
+            }
             Some(life) => {
                 life.stoppers.push(waiter);
-                life.order_stop();
+                self.order_stop(&name);
             }
         }
     }
 
+    fn order_stop(&mut self, name: &Name) {
+        if let Some(life) = self.life(name) {
+            life.order_stop();
+            self.leave_changes(name);
+        }
+    }
+
+    fn stop_all(&mut self, caller: Caller<()>) {
+        let number = self.next_number();
+        self.enders.insert(number, caller);
+        self.terminate(ExitReason::Shutdown);
+    }
+
     /// The order of a start is kept by the jobs, that of the end here: the last
-    /// that was begun is the first to stop (law APP-13).
+    /// that was up is the first to stop (law APP-13).
     fn terminate(&mut self, reason: ExitReason) {
         if let Phase::Terminating(_) = self.phase {
             return;
         }
         self.phase = Phase::Terminating(reason);
+        // What is being started may need what runs, and is needed by nobody.
+        let lives = &self.loaded;
+        self.begun.sort_by_key(|name| {
+            let life = lives[name].life.as_ref();
+            life.is_some_and(|life| matches!(life.stage, Stage::Starting))
+        });
         for job in std::mem::take(&mut self.jobs).into_values() {
-            job.reply.send(Err(StartApplicationError::Terminating));
+            job.tell(Err(StartApplicationError::Terminating));
         }
         self.stop_next();
     }
 
     fn stop_next(&mut self) {
-        let Some(name) = self.begun.last().cloned() else {
-            return;
-        };
+        let mut next = self.begun.last();
+        if planted!(FirstUpStopsFirst) {
+            next = self.begun.first();
+        }
+        let Some(name) = next.cloned() else { return };
+        self.order_stop(&name);
         let timeout = self.shutdown_timeout;
-        if let Some(life) = self.life(&name) {
-            life.order_stop();
-            if let Some(timeout) = timeout {
-                send_after(timeout, self_pid(), Request::Overdue(life.pid));
-            }
+        if let (Some(timeout), Some(life)) = (timeout, self.life(&name)) {
+            send_after(timeout, self_pid(), Request::Overdue(life.pid));
         }
     }
 
@@ -434,222 +502,6 @@ impl Controller {
                 Some(reason.clone())
             }
             Phase::Terminating(_) | Phase::Serving => None,
-        }
-    }
-
-    fn exited(&mut self, exit: Exit) {
-        if exit.from == Pid::NODE {
-            return self.terminate(exit.reason);
-        }
-        if let Some((name, life)) = self.life_of_master(exit.from) {
-            let outcome = life.stage.outcome(exit.reason);
-            life.stage = Stage::Clearing(HashSet::new(), outcome);
-            self.clear(&name);
-        }
-    }
-
-    /// Whoever is left of an application whose master has ended is killed, and
-    /// waited for (law APP-08).
-    fn clear(&mut self, name: &Name) {
-        let Some(life) = self.life(name) else { return };
-        let master = life.pid;
-        let strays = Node::current().group_members(master).into_iter();
-        let killed = strays
-            .filter(|pid| *pid != master && !planted!(StraysLeft))
-            .map(|pid| {
-                let reference = monitor(pid);
-                kill(pid);
-                reference
-            });
-        let killed: HashSet<_> = killed.collect();
-        match &mut life.stage {
-            Stage::Clearing(left, _) if !killed.is_empty() => *left = killed,
-            _ => self.bury(name),
-        }
-    }
-
-    fn stray_ended(&mut self, down: &Down) {
-        let mut cleared = None;
-        for (name, loaded) in &mut self.loaded {
-            if let Some(Life {
-                stage: Stage::Clearing(left, _),
-                ..
-            }) = &mut loaded.life
-                && left.remove(&down.reference)
-                && left.is_empty()
-            {
-                cleared = Some(name.clone());
-            }
-        }
-        if let Some(name) = cleared {
-            // They may have spawned others meanwhile.
-            self.clear(&name);
-        }
-    }
-
-    /// Nothing is left of an application.
-    fn bury(&mut self, name: &Name) {
-        let Some(loaded) = self.loaded.get_mut(name) else {
-            return;
-        };
-        let Some(life) = loaded.life.take() else {
-            return;
-        };
-        let outcome = match life.stage {
-            Stage::Clearing(_, outcome) => outcome,
-            Stage::Starting | Stage::Running(_) | Stage::Stopping => Outcome::Stopped,
-        };
-        if let Outcome::Ended(reason) = &outcome {
-            loaded.ended = Some(reason.clone());
-        }
-        self.begun.retain(|begun| begun != name);
-        for waiter in life.starters {
-            self.tell_start(waiter, name, Err(not_up(name, &outcome)));
-        }
-        for waiter in life.stoppers {
-            tell_stop(&mut self.ripe, waiter, Ok(()));
-        }
-        if let Phase::Terminating(_) = self.phase {
-            self.stop_next();
-        }
-        self.react(name, life.start_type, outcome);
-        for (start_type, waiter) in life.successors {
-            self.succeed(name, start_type, waiter);
-        }
-    }
-
-    /// Who waited for the end of an application to start it.
-    fn succeed(&mut self, name: &Name, start_type: StartType, waiter: Waiter<StartResult>) {
-        match self.phase {
-            Phase::Serving => self.start(name.clone(), start_type, waiter),
-            Phase::Terminating(_) => {
-                let error = StartApplicationError::Terminating;
-                self.tell_start(waiter, name, Err(error));
-            }
-        }
-    }
-
-    /// Reports the end of an application, and stops the node if it is fatal.
-    fn react(&mut self, name: &Name, start_type: StartType, outcome: Outcome) {
-        match outcome {
-            Outcome::Stopped => {
-                guarded(|| info!(target: APPLICATION, application = %name, "application stopped"));
-            }
-            Outcome::NotStarted(error) => {
-                guarded(
-                    || error!(target: APPLICATION, application = %name, %error, "application did not start"),
-                );
-            }
-            Outcome::Ended(reason) if start_type.is_fatal(&reason) => {
-                guarded(
-                    || error!(target: APPLICATION, application = %name, %start_type, %reason, "application ended; the node stops"),
-                );
-                let name = name.clone();
-                self.terminate(ExitReason::shutdown_with(ApplicationEnded { name, reason }));
-            }
-            Outcome::Ended(reason) => {
-                guarded(
-                    || info!(target: APPLICATION, application = %name, %start_type, %reason, "application ended"),
-                );
-            }
-        }
-    }
-
-    fn ensure_all(
-        &mut self,
-        names: &[Name],
-        start_type: StartType,
-        mode: StartMode,
-        reply: Reply<AllResult>,
-    ) {
-        let needs = |loaded: &Loaded| loaded.application.needs.clone();
-        let needs: Needs = self
-            .loaded
-            .iter()
-            .map(|(name, loaded)| (name.clone(), needs(loaded)))
-            .collect();
-        let plan = match Plan::new(&needs, names, mode) {
-            Ok(plan) => plan,
-            Err(NoOrder::NotLoaded(name)) => {
-                return reply.send(Err(StartApplicationError::NotLoaded(name)));
-            }
-            Err(NoOrder::Cycle(names)) => {
-                return reply.send(Err(StartApplicationError::Cycle(names)));
-            }
-        };
-        let job = Job {
-            plan,
-            start_type,
-            own: Vec::new(),
-            failed: None,
-            reply,
-        };
-        self.next_job += 1;
-        self.jobs.insert(self.next_job, job);
-        self.ripe.push_back(self.next_job);
-    }
-
-    /// Goes on with a job: starts what can be started now, or, if one has
-    /// failed, stops the last that it had started (law APP-02).
-    fn advance(&mut self, id: u64) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        if job.failed.is_none() && !job.plan.is_done() {
-            let (next, start_type) = (job.plan.next(), job.start_type);
-            for name in next {
-                self.start(name, start_type, Waiter::Job(id));
-            }
-            return;
-        }
-        if job.plan.is_under_way() {
-            return;
-        }
-        match job.failed.as_ref().and_then(|_| job.own.pop()) {
-            Some((name, master)) if self.life(&name).is_some_and(|life| life.pid == master) => {
-                self.stop(name, Waiter::Job(id));
-            }
-            // It has ended meanwhile.
-            Some(_) => self.ripe.push_back(id),
-            None => self.finish(id),
-        }
-    }
-
-    fn finish(&mut self, id: u64) {
-        let Some(job) = self.jobs.remove(&id) else {
-            return;
-        };
-        let own = job.own.into_iter().map(|(name, _)| name).collect();
-        job.reply.send(job.failed.map_or(Ok(own), Err));
-    }
-
-    fn tell_start(&mut self, waiter: Waiter<StartResult>, name: &Name, result: StartResult) {
-        let id = match waiter {
-            Waiter::Caller(reply) => return reply.send(result),
-            Waiter::Job(id) => id,
-        };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        match result {
-            Ok(()) => job.plan.started(name),
-            Err(error) => {
-                job.plan.failed(name);
-                job.failed.get_or_insert(error);
-            }
-        }
-        self.ripe.push_back(id);
-    }
-
-    fn changed(&mut self, changes: Vec<(Name, ConfigChange)>, reply: Reply<()>) {
-        let teller = Arc::new(Answer(Some(reply)));
-        for (name, change) in changes {
-            if let Some(life) = self.life(&name)
-                && let Stage::Running(_) = life.stage
-            {
-                let order = Order::ConfigChange(change, Arc::clone(&teller));
-                life.master.cast(order);
-            }
         }
     }
 
@@ -677,7 +529,7 @@ impl Controller {
     fn supervisor(&self, name: &Name) -> Option<Pid> {
         match self.loaded.get(name)?.life.as_ref()?.stage {
             Stage::Running(top) => top,
-            Stage::Starting | Stage::Stopping | Stage::Clearing(..) => None,
+            Stage::Starting | Stage::Ending { .. } | Stage::Stopping | Stage::Clearing(..) => None,
         }
     }
 
@@ -702,7 +554,9 @@ impl Life {
                 self.master.cast(Order::Stop);
                 self.stage = Stage::Stopping;
             }
-            Stage::Stopping | Stage::Clearing(..) => {}
+            // An order to stop never stops the node (law APP-07).
+            Stage::Ending { was_up: true } => self.stage = Stage::Stopping,
+            Stage::Ending { was_up: false } | Stage::Stopping | Stage::Clearing(..) => {}
         }
     }
 }
@@ -718,8 +572,12 @@ impl Stage {
             (Self::Stopping, _) => Outcome::Stopped,
             (_, Some(outcome)) => outcome,
             // It was killed.
-            (Self::Starting, None) => Outcome::NotStarted(StartError::Failed(reason)),
-            (Self::Running(_) | Self::Clearing(..), None) => Outcome::Ended(reason),
+            (Self::Starting | Self::Ending { was_up: false }, None) => {
+                Outcome::NotStarted(StartError::Failed(reason))
+            }
+            (Self::Running(_) | Self::Ending { was_up: true } | Self::Clearing(..), None) => {
+                Outcome::Ended(reason)
+            }
         }
     }
 
@@ -727,30 +585,16 @@ impl Stage {
         match self {
             Self::Starting => ApplicationStatus::Starting,
             Self::Running(top) => ApplicationStatus::Running(*top),
-            Self::Stopping | Self::Clearing(..) => ApplicationStatus::Stopping,
+            Self::Ending { .. } | Self::Stopping | Self::Clearing(..) => {
+                ApplicationStatus::Stopping
+            }
         }
     }
 }
 
 fn tell_stop(ripe: &mut VecDeque<u64>, waiter: Waiter<StopResult>, result: StopResult) {
     match waiter {
-        Waiter::Caller(reply) => reply.send(result),
+        Waiter::Caller(_, caller) => caller.reply.send(result),
         Waiter::Job(id) => ripe.push_back(id),
-    }
-}
-
-/// Why an application that was being started is not up.
-fn not_up(name: &Name, outcome: &Outcome) -> StartApplicationError {
-    let name = name.clone();
-    match outcome {
-        Outcome::Stopped => StartApplicationError::Stopped(name),
-        Outcome::NotStarted(error) => StartApplicationError::Failed {
-            name,
-            error: error.clone(),
-        },
-        Outcome::Ended(reason) => StartApplicationError::Failed {
-            name,
-            error: StartError::Failed(reason.clone()),
-        },
     }
 }

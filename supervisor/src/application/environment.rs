@@ -143,9 +143,9 @@ impl ConfigChange {
 /// nobody.
 ///
 /// A setting comes from the application itself, from the [`Config`], or from
-/// [`set`](Self::set), whichever was last; only what was set
-/// [for good](Self::set_persistent) is not replaced when the application is
-/// loaded or the configuration changed.
+/// [`set`](Self::set), whichever was last; what was set
+/// [for good](Self::set_persistent) takes the place of all of them when the
+/// application is loaded or the configuration changed.
 ///
 /// # Examples
 ///
@@ -178,23 +178,12 @@ pub struct Environment(Arc<Mutex<Tables>>);
 
 #[derive(Default)]
 struct Tables {
-    settings: BTreeMap<Name, BTreeMap<Name, Setting>>,
+    settings: BTreeMap<Name, Settings>,
     /// The own settings of those that are loaded.
     defaults: BTreeMap<Name, Settings>,
     config: Config,
-}
-
-#[derive(Clone)]
-struct Setting {
-    value: Value,
-    lasting: Lasting,
-}
-
-/// Whether a setting stays when its application is configured anew.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Lasting {
-    Replaced,
-    Persistent,
+    /// What was set for good, whether its application is loaded or not.
+    lasting: BTreeMap<Name, Settings>,
 }
 
 impl Environment {
@@ -244,43 +233,51 @@ impl Environment {
 
     /// Sets this, until the application is loaded again or configured anew.
     pub fn set(&self, application: impl Into<Name>, key: impl Into<Name>, value: impl EnvValue) {
-        self.put(application.into(), key.into(), value, Lasting::Replaced);
+        let (application, value): (Name, Value) = (application.into(), Arc::new(value));
+        let mut tables = self.tables();
+        let settings = tables.settings.entry(application).or_default();
+        let before = settings.insert(key.into(), value);
+        // The value is the user's.
+        drop(tables);
+        drop(before);
     }
 
     /// Sets this for good: neither the application's own settings nor the
-    /// [`Config`] replace it.
+    /// [`Config`] replace it, also if it is unloaded and loaded again.
     pub fn set_persistent(
         &self,
         application: impl Into<Name>,
         key: impl Into<Name>,
         value: impl EnvValue,
     ) {
-        self.put(application.into(), key.into(), value, Lasting::Persistent);
-    }
-
-    /// Takes a setting away; whether it was there.
-    pub fn unset(&self, application: impl AsRef<str>, key: impl AsRef<str>) -> bool {
-        let mut tables = self.tables();
-        let settings = tables.settings.get_mut(application.as_ref());
-        let before = settings.and_then(|settings| settings.remove(key.as_ref()));
-        drop(tables);
-        before.is_some()
-    }
-
-    fn put(&self, application: Name, key: Name, value: impl EnvValue, lasting: Lasting) {
+        let (application, key): (Name, Name) = (application.into(), key.into());
         let value: Value = Arc::new(value);
         let mut tables = self.tables();
+        let lasting = tables.lasting.entry(application.clone()).or_default();
+        let lasted = lasting.insert(key.clone(), Arc::clone(&value));
         let settings = tables.settings.entry(application).or_default();
-        let before = settings.insert(key, Setting { value, lasting });
-        // The value is the user's.
+        let before = settings.insert(key, value);
         drop(tables);
-        drop(before);
+        drop((lasted, before));
+    }
+
+    /// Takes a setting away, also one that was set for good; whether it was
+    /// there.
+    pub fn unset(&self, application: impl AsRef<str>, key: impl AsRef<str>) -> bool {
+        let (application, key) = (application.as_ref(), key.as_ref());
+        let mut tables = self.tables();
+        let lasting = tables.lasting.get_mut(application);
+        let lasted = lasting.and_then(|lasting| lasting.remove(key));
+        let settings = tables.settings.get_mut(application);
+        let before = settings.and_then(|settings| settings.remove(key));
+        drop(tables);
+        drop(lasted);
+        before.is_some()
     }
 
     fn value(&self, application: &str, key: &str) -> Option<Value> {
         let tables = self.tables();
-        let setting = tables.settings.get(application)?.get(key)?;
-        Some(Arc::clone(&setting.value))
+        tables.settings.get(application)?.get(key).cloned()
     }
 
     /// An application is loaded: its own settings, and what is configured in
@@ -292,13 +289,14 @@ impl Environment {
         let settings = tables.settings.entry(application.clone()).or_default();
         let before: Vec<_> = fresh
             .into_iter()
-            .filter_map(|(key, value)| replace(settings, key, value))
+            .filter_map(|(key, value)| settings.insert(key, value))
             .collect();
         drop(tables);
         drop(before);
     }
 
-    /// An application is unloaded, and its settings with it.
+    /// An application is unloaded, and its settings with it. What was set for
+    /// good is there again when it is loaded.
     pub(crate) fn unload(&self, application: &Name) {
         let mut tables = self.tables();
         let defaults = tables.defaults.remove(application);
@@ -314,10 +312,9 @@ impl Environment {
         let loaded: Vec<Name> = tables.defaults.keys().cloned().collect();
         let mut changes = Vec::new();
         for application in loaded {
-            let before = tables.snapshot(&application);
-            tables.reset(&application);
-            let after = tables.snapshot(&application);
-            changes.push((application, before, after));
+            let after = tables.configured(&application);
+            let before = tables.settings.insert(application.clone(), after.clone());
+            changes.push((application, before.unwrap_or_default(), after));
         }
         drop(tables);
         drop(old_config);
@@ -337,41 +334,10 @@ impl Tables {
     /// What an application has if nobody set anything.
     fn configured(&self, application: &Name) -> Settings {
         let mut settings = self.defaults.get(application).cloned().unwrap_or_default();
-        settings.extend(self.config.0.get(application).cloned().unwrap_or_default());
-        settings
-    }
-
-    fn snapshot(&self, application: &Name) -> Settings {
-        let settings = self.settings.get(application).into_iter().flatten();
-        settings
-            .map(|(key, setting)| (key.clone(), Arc::clone(&setting.value)))
-            .collect()
-    }
-
-    /// Nothing is dropped for good here: whoever calls has a snapshot.
-    fn reset(&mut self, application: &Name) {
-        let fresh = self.configured(application);
-        let settings = self.settings.entry(application.clone()).or_default();
-        settings.retain(|_, setting| setting.lasting == Lasting::Persistent);
-        for (key, value) in fresh {
-            drop(replace(settings, key, value));
+        for more in [&self.config.0, &self.lasting] {
+            settings.extend(more.get(application).cloned().unwrap_or_default());
         }
-    }
-}
-
-/// Puts a value in the place of one that is not persistent; what is to be
-/// dropped.
-fn replace(settings: &mut BTreeMap<Name, Setting>, key: Name, value: Value) -> Option<Value> {
-    match settings.get(&key) {
-        Some(Setting {
-            lasting: Lasting::Persistent,
-            ..
-        }) => Some(value),
-        Some(_) | None => {
-            let lasting = Lasting::Replaced;
-            let before = settings.insert(key, Setting { value, lasting });
-            before.map(|before| before.value)
-        }
+        settings
     }
 }
 

@@ -7,7 +7,9 @@ use resurgam_runtime::{
     StartError,
 };
 
+use super::asker::{Asker, Caller};
 use super::controller::{self, Request};
+use super::waits;
 use super::{
     Application, ApplicationError, ApplicationInfo, Config, ConfigChange, Environment, StartMode,
     StartType,
@@ -81,6 +83,13 @@ pub enum StartApplicationError {
         /// Why.
         error: StartError,
     },
+    /// Who asks would wait for itself: the first of these is the application it
+    /// belongs to, which is not up, or not gone, before it has its answer; each
+    /// waits for the next, the last for the first. A start that is under way
+    /// goes on and none is begun; of several applications, those that were
+    /// started for this are stopped again.
+    #[error("{}", waits::told(.0))]
+    Deadlock(Vec<Name>),
     /// It was told to stop before it was up.
     #[error("application {0:?} was stopped while it started")]
     Stopped(Name),
@@ -96,12 +105,31 @@ pub enum StartApplicationError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopApplicationError {
-    /// It does not run.
+    /// It does not run. One that has ended by itself is no error: that is
+    /// forgotten then.
     #[error("application {0:?} is not started")]
     NotStarted(Name),
+    /// It is being stopped, but who asks would wait for itself: see
+    /// [`StartApplicationError::Deadlock`].
+    #[error("{}", waits::told(.0))]
+    Deadlock(Vec<Name>),
     /// The applications are being stopped, all of them.
     #[error("the applications are being stopped")]
     Terminating,
+    /// The controller did not answer.
+    #[error("application controller did not answer: {0}")]
+    NoAnswer(#[from] CallError),
+}
+
+/// Why it is not known that all have done what they do about a change of the
+/// configuration. The settings are changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeConfigError {
+    /// They are being told, but who asks would wait for itself: see
+    /// [`StartApplicationError::Deadlock`].
+    #[error("{}", waits::told(.0))]
+    Deadlock(Vec<Name>),
     /// The controller did not answer.
     #[error("application controller did not answer: {0}")]
     NoAnswer(#[from] CallError),
@@ -170,7 +198,10 @@ impl ApplicationEnded {
 /// node with them.
 ///
 /// The calls have no time limit. Dropping one that is under way does not undo
-/// it.
+/// it. A process that would wait for itself is told so by an error: a callback
+/// that stops its own application, or starts one that it needs; two that start
+/// or stop each other's. So is an `init`, a `terminate` or, while its
+/// application stops, whoever traps exits.
 ///
 /// # Examples
 ///
@@ -387,7 +418,7 @@ impl Applications {
         name: impl Into<Name>,
     ) -> Result<(), StartApplicationError> {
         let name = name.into();
-        self.ask(|reply| Request::Start(name, start_type, reply))
+        self.wait(|caller| Request::Start(name, start_type, caller))
             .await?
     }
 
@@ -408,7 +439,8 @@ impl Applications {
     }
 
     /// Starts applications, as temporary ones, with all that they need, one
-    /// after the other; those that this started, in their order.
+    /// after the other; those that this started, in their order. One that runs
+    /// already needs nothing.
     ///
     /// # Errors
     ///
@@ -442,7 +474,7 @@ impl Applications {
         names: impl IntoIterator<Item = N>,
     ) -> Result<Vec<Name>, StartApplicationError> {
         let names: Vec<Name> = names.into_iter().map(N::into).collect();
-        self.ask(|reply| Request::EnsureAll(names, start_type, mode, reply))
+        self.wait(|caller| Request::EnsureAll(names, start_type, mode, caller))
             .await?
     }
 
@@ -450,6 +482,9 @@ impl Applications {
     /// then its processes, which are waited for, then what it does
     /// [after](Application::stop). Whoever is left of its processes is killed
     /// then. Those that need it run on. It never stops the node.
+    ///
+    /// A process of the application itself has it stopped, and does not live to
+    /// be told.
     ///
     /// # Errors
     ///
@@ -460,20 +495,25 @@ impl Applications {
     /// It is stopped even if the future is dropped while it waits.
     pub async fn stop(&self, name: impl Into<Name>) -> Result<(), StopApplicationError> {
         let name = name.into();
-        self.ask(|reply| Request::Stop(name, reply)).await?
+        self.wait(|caller| Request::Stop(name, caller)).await?
     }
 
     /// Stops all applications, one after the other, the one started last first,
     /// then the controller, and waits until it has ended. What is asked
     /// meanwhile is an error, except to be told something.
     ///
+    /// Who would wait for itself, as a callback of an application does, only
+    /// gives the order.
+    ///
     /// # Cancel safety
     ///
     /// They are stopped even if the future is dropped while it waits.
     pub async fn stop_all(&self) {
         let ended = self.controller.join();
-        self.controller.cast(Request::StopAll);
-        ended.await;
+        let would_wait_for_itself = self.wait(Request::StopAll).await.is_ok();
+        if !would_wait_for_itself {
+            ended.await;
+        }
     }
 
     /// Waits for the end of the controller, by which time no application runs.
@@ -488,7 +528,7 @@ impl Applications {
     }
 
     /// The applications that run, are being started or stopped, in the order in
-    /// which they were started.
+    /// which they were up.
     ///
     /// # Errors
     ///
@@ -551,7 +591,7 @@ impl Applications {
     ///
     /// # Errors
     ///
-    /// The controller did not answer. The settings are changed.
+    /// See [`ChangeConfigError`]. The settings are changed.
     ///
     /// # Cancel safety
     ///
@@ -580,12 +620,21 @@ impl Applications {
     pub async fn change_config(
         &self,
         config: Config,
-    ) -> Result<Vec<(Name, ConfigChange)>, CallError> {
+    ) -> Result<Vec<(Name, ConfigChange)>, ChangeConfigError> {
         let mut changes = self.env.configure(config);
         changes.retain(|(_, change)| !change.is_none());
         let told = changes.clone();
-        self.ask(|reply| Request::Changed(told, reply)).await?;
+        self.wait(|caller| Request::Changed(told, caller)).await??;
         Ok(changes)
+    }
+
+    /// Asks for something that takes time.
+    async fn wait<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Caller<T>) -> Request,
+    ) -> Result<T, CallError> {
+        let asker = Asker::current(&self.node).await;
+        self.ask(|reply| request(Caller::new(asker, reply))).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -12,7 +12,7 @@ use resurgam_runtime::{
 };
 use tracing::error;
 
-use super::controller::{APPLICATION, ChangeTeller, Request};
+use super::controller::{APPLICATION, Request};
 use super::{Application, ApplicationContext, Callback, ConfigChange};
 use crate::caught::guarded;
 use crate::child_spec::Shutdown;
@@ -22,7 +22,8 @@ use crate::start::{StartFunction, StartPanicked, Started, caught};
 /// What an application is told.
 pub(crate) enum Order {
     Stop,
-    ConfigChange(ConfigChange, ChangeTeller),
+    /// With the number of the change.
+    ConfigChange(ConfigChange, u64),
 }
 
 /// How it went: the term with which the process ends.
@@ -41,7 +42,7 @@ pub(crate) struct Master {
     controller: ProcessRef<Request>,
     tree: Tree,
     /// Changes that came while something else was done.
-    changes: VecDeque<(ConfigChange, ChangeTeller)>,
+    changes: VecDeque<(ConfigChange, u64)>,
 }
 
 /// The processes below.
@@ -84,6 +85,7 @@ impl Master {
 
     async fn run(mut self) -> Outcome {
         if let Err(not_up) = self.start().await {
+            self.controller.cast(Request::Ending(self_pid()));
             self.take_down().await;
             kill_strays();
             return not_up.outcome();
@@ -96,6 +98,7 @@ impl Master {
             End::Top(reason) => Outcome::Ended(reason),
             End::Ordered | End::Orphaned => Outcome::Stopped,
         };
+        self.controller.cast(Request::Ending(self_pid()));
         self.call("prep_stop", &self.application.prep_stop).await;
         self.take_down().await;
         kill_strays();
@@ -142,12 +145,12 @@ impl Master {
     /// Runs until the application is to end.
     async fn serve(&mut self) -> End {
         loop {
-            if let Some((change, teller)) = self.changes.pop_front() {
-                let changed = self.change(change).await;
-                drop(teller);
-                if let Err(end) = changed {
+            if let Some((change, number)) = self.changes.pop_front() {
+                if let Err(end) = self.change(change).await {
                     return end;
                 }
+                let changed = Request::HasChanged(self_pid(), number);
+                self.controller.cast(changed);
                 continue;
             }
             let message = self.ctx.receive().await;
@@ -187,8 +190,8 @@ impl Master {
     async fn meaning(&mut self, message: Message<Order>) -> Option<End> {
         match message {
             Message::User(Order::Stop) => Some(End::Ordered),
-            Message::User(Order::ConfigChange(change, teller)) => {
-                self.changes.push_back((change, teller));
+            Message::User(Order::ConfigChange(change, number)) => {
+                self.changes.push_back((change, number));
                 None
             }
             Message::Exit(exit) if Some(exit.from) == self.controller.pid() => Some(End::Orphaned),
