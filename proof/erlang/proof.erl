@@ -1,5 +1,7 @@
-%% Programs, supervision trees, state machines, event managers and applications on Erlang
-%% itself. Reads one term a line, writes one line for each: what was seen, in the same words as Resurgam.
+%% Programs, supervision trees, state machines, event managers, process groups and
+%% applications on Erlang itself; registries, tasks and pools on Elixir. Reads one
+%% term a line, writes one line for each: what was seen, in the same words as
+%% Resurgam.
 %%
 %% Runs on one scheduler (+S 1:1). The processes of a program have the priority
 %% `high`, who drives them has `normal`: so the driver runs only when none of
@@ -38,4 +40,8 @@ run({signals, Program}) -> signals:run(Program);
 run({tree, Tree}) -> tree:run(Tree);
 run({statem, Script}) -> statem:run(Script);
 run({events, Script}) -> events:run(Script);
+run({groups, Script}) -> groups:run(Script);
+run({keys, Script}) -> 'Elixir.Proof.Keys':run(Script);
+run({tasks, Scripts}) -> 'Elixir.Proof.Tasks':run(Scripts);
+run({pools, Script}) -> 'Elixir.Proof.Pools':run(Script);
 run({applications, Script}) -> applications:run(Script).

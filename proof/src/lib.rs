@@ -9,6 +9,10 @@
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
 //! * [`applications`]: applications, here and on Erlang;
+//! * [`groups`]: process groups, here and on Erlang;
+//! * [`keys`]: registries, here and on Elixir;
+//! * [`pools`]: dynamic and partition supervisors, here and on Elixir;
+//! * [`tasks`]: tasks and agents, here and on Elixir;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -18,10 +22,13 @@
 pub mod applications;
 pub mod erlang;
 pub mod events;
+pub mod groups;
 #[cfg(resurgam_planted)]
 pub mod hunt;
+pub mod keys;
 pub mod model;
 pub mod observation;
+pub mod pools;
 pub mod program;
 pub mod run;
 pub mod scenarios;
@@ -30,5 +37,6 @@ pub mod signals;
 pub mod simulated;
 pub mod statem;
 pub mod suite;
+pub mod tasks;
 pub mod tree;
 pub mod trial;

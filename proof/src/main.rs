@@ -5,11 +5,12 @@
 //! * `--only S`: one case, printed;
 //! * `--times T` (racy): how often each is run.
 //!
-//! What runs in the simulator: `proof simulated|simulated-racy|
-//! simulated-orders|simulated-trees|simulated-statems|simulated-events|
-//! simulated-applications|simulated-callbacks|scenarios --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
-//! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
-//! other and looks who notices.
+//! What runs in the simulator: `proof scenarios --programs N --seed S`, and so
+//! with `simulated` and `simulated-racy`, `-orders`, `-trees`, `-statems`,
+//! `-events`, `-groups`, `-keys`, `-tasks`, `-pools`, `-applications`,
+//! `-callbacks` (see [`suite`]), `proof sweep|soak|day|calls` (see
+//! [`simulated`]), and, in builds with `--cfg resurgam_planted`, `proof hunt`,
+//! which plants one bug after the other and looks who notices.
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io;
 use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,8 +21,9 @@ use crate::model::explore::{self, TooMany};
 use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
+use crate::statem::List;
 use crate::suite::{Failed, Figures};
-use crate::{applications, events, statem, tree};
+use crate::{applications, events, groups, keys, pools, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -228,6 +230,105 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     })
 }
 
+/// Process groups, each in one order of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, groups::Case::random(seed)));
+    compare_with_erlang("groups", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&groups::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Registries, each in one order of signals, compared with Elixir.
+///
+/// # Errors
+///
+/// The first that differs; or that there is no Elixir.
+pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, keys::Case::random(seed)));
+    compare_with_elixir("keys", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&keys::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Dynamic and partition supervisors, each in one order of signals, compared
+/// with Elixir.
+///
+/// # Errors
+///
+/// As [`keys`].
+pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    let cases = seeds.map(|seed| (seed, pools::Case::random(seed)));
+    compare_with_elixir("pools", cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&pools::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Tasks and agents, each in one order of signals, compared with Elixir.
+///
+/// Their scripts take time there, so they run side by side. A machine that is
+/// too busy for the ticks makes Elixir late: what differs is asked for again,
+/// in longer ticks.
+///
+/// # Errors
+///
+/// As [`keys`].
+pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const TICKS: [u32; 3] = [20, 80, 320];
+    let elixir = elixir()?;
+    let (mut figures, mut failed) = (Figures::default(), None);
+    let mut open: Vec<_> = seeds
+        .map(|seed| (seed, tasks::Case::random(seed)))
+        .collect();
+    for tick in TICKS {
+        let terms = open.iter().map(|(_, case)| format!("{{{tick},{case}}}"));
+        let answers = elixir.ask(&format!("{{tasks,{}}}", List(&terms.collect::<Vec<_>>())));
+        let answers = answers.unwrap_or_else(|error| error.to_string());
+        let mut answers = answers.split('\t');
+        failed = None;
+        open.retain(|(seed, case)| {
+            match play_tasks(*seed, case, answers.next().unwrap_or_default()) {
+                Ok(report) => {
+                    figures.add(&report);
+                    figures.cases += 1;
+                    return false;
+                }
+                Err(failure) => failed.get_or_insert_with(|| of_case(*seed, case, &failure)),
+            };
+            true
+        });
+        if open.is_empty() {
+            break;
+        }
+    }
+    failed.map_or(Ok(figures), Err)
+}
+
+fn play_tasks(seed: u64, case: &tasks::Case, told: &str) -> Result<Report, Box<Failure>> {
+    Plan::new().seed_range(seed..seed + 1).try_run(|sim| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&tasks::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
 /// Applications, each in one order of signals, compared with Erlang.
 ///
 /// # Errors
@@ -270,23 +371,47 @@ fn compare_with_erlang<C: Display>(
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
+    let no_erlang = |error: io::Error| Failed::new(0, "there is no Erlang", error.to_string());
+    compare_with(&Erlang::start().map_err(no_erlang)?, kind, cases, compare)
+}
+
+/// Compares cases with what Elixir tells of them.
+fn compare_with_elixir<C: Display>(
+    kind: &str,
+    cases: impl Iterator<Item = (u64, C)>,
+    compare: impl Fn(&mut Sim, &C, &str),
+) -> Result<Figures, Box<Failed>> {
+    compare_with(&elixir()?, kind, cases, compare)
+}
+
+fn elixir() -> Result<Erlang, Box<Failed>> {
+    let no_elixir = |error: io::Error| Failed::new(0, "there is no Elixir", error.to_string());
+    Ok(Erlang::start_with_elixir().map_err(no_elixir)?)
+}
+
+fn compare_with<C: Display>(
+    erlang: &Erlang,
+    kind: &str,
+    cases: impl Iterator<Item = (u64, C)>,
+    compare: impl Fn(&mut Sim, &C, &str),
+) -> Result<Figures, Box<Failed>> {
     let mut figures = Figures::default();
-    let erlang =
-        Erlang::start().map_err(|error| Failed::new(0, "there is no Erlang", error.to_string()))?;
     for (seed, case) in cases {
         let told = erlang.ask(&format!("{{{kind},{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
         let plan = Plan::new().seed_range(seed..seed + 1);
         match plan.try_run(|sim| compare(sim, &case, &told)) {
             Ok(report) => figures.add(&report),
-            Err(failure) => {
-                let text = format!("{case}\n{failure}");
-                return Err(Box::new(Failed::new(seed, failure.message(), text)));
-            }
+            Err(failure) => return Err(of_case(seed, &case, &failure)),
         }
         figures.cases += 1;
     }
     Ok(figures)
+}
+
+fn of_case(seed: u64, case: &impl Display, failure: &Failure) -> Box<Failed> {
+    let text = format!("{case}\n{failure}");
+    Box::new(Failed::new(seed, failure.message(), text))
 }
 
 #[track_caller]

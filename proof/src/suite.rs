@@ -63,6 +63,26 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-groups",
+        run: seeded::groups,
+        seeds: 1_000,
+    },
+    Suite {
+        name: "simulated-keys",
+        run: seeded::keys,
+        seeds: 1_000,
+    },
+    Suite {
+        name: "simulated-tasks",
+        run: seeded::tasks,
+        seeds: 1_000,
+    },
+    Suite {
+        name: "simulated-pools",
+        run: seeded::pools,
+        seeds: 1_000,
+    },
+    Suite {
         name: "simulated-callbacks",
         run: seeded::restless,
         seeds: 500,

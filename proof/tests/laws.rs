@@ -28,12 +28,18 @@ fn check_with_erlang<T: Trial>(cases: u64, trial: impl FnOnce(Node, Erlang) -> T
         let erlang = Erlang::start().unwrap();
         return check(cases, |node| trial(node, erlang));
     }
+    left_out("erl");
+}
+
+/// A comparison cannot be made here.
+#[track_caller]
+fn left_out(judge: &str) {
     let is_needed = std::env::var_os("RESURGAM_PROOF_NEEDS_ERLANG").is_some();
-    assert!(!is_needed, "there is no `erl`");
+    assert!(!is_needed, "there is no `{judge}`");
     // Past the test's captured output, or nobody would know.
     let _ = writeln!(
         std::io::stderr(),
-        "there is no `erl`: not compared with Erlang"
+        "there is no `{judge}`: not compared with it"
     );
 }
 
@@ -44,6 +50,15 @@ fn check_simulated(name: &str, seeds: u64) {
     let suite = all.find(|suite| suite.name == name).unwrap();
     let figures = suite::run(suite, 0..seeds).unwrap_or_else(|failed| panic!("{failed}"));
     assert!(figures.cases > 0, "{figures}");
+}
+
+/// Runs a suite of cases that Elixir judges, if there is one.
+#[track_caller]
+fn check_with_elixir(name: &str, seeds: u64) {
+    if Erlang::is_with_elixir() {
+        return check_simulated(name, seeds);
+    }
+    left_out("elixir");
 }
 
 #[test]
@@ -88,10 +103,32 @@ fn simulated_event_managers_go_as_in_erlang() {
 }
 
 #[test]
+fn simulated_process_groups_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-groups", 500);
+    }
+}
+
+#[test]
 fn simulated_applications_go_as_in_erlang() {
     if Erlang::is_there() {
         check_simulated("simulated-applications", 100);
     }
+}
+
+#[test]
+fn simulated_registries_go_as_in_elixir() {
+    check_with_elixir("simulated-keys", 500);
+}
+
+#[test]
+fn simulated_tasks_and_agents_go_as_in_elixir() {
+    check_with_elixir("simulated-tasks", 400);
+}
+
+#[test]
+fn simulated_pools_go_as_in_elixir() {
+    check_with_elixir("simulated-pools", 400);
 }
 
 #[test]

@@ -232,7 +232,7 @@ where
         V: Clone,
     {
         let book = self.shared.book()?;
-        let holder = book.holders(key).pop()?;
+        let (_, holder) = book.holder(key)?;
         Some((holder.pid, V::clone(&holder.value)))
     }
 
@@ -243,7 +243,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let book = self.shared.book()?;
-        book.holders(key).pop().map(|holder| holder.pid)
+        book.holder(key).map(|(_, holder)| holder.pid)
     }
 
     /// Gives the process that runs another value under its key, and returns
@@ -275,7 +275,7 @@ where
         V: Clone,
     {
         let book = self.shared.book()?;
-        let holder = book.holders(key).pop()?;
+        let (_, holder) = book.holder(key)?;
         if book.myself() != Some(holder.pid) {
             return None;
         }
@@ -346,8 +346,7 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let book = self.shared.book()?;
-        let holder = book.holders(key).pop()?;
-        book.process(holder.pid)
+        book.holder(key).map(|(process, _)| process)
     }
 }
 

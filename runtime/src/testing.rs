@@ -47,6 +47,21 @@ impl<M> Owned<M> {
         self.0.push(message).map_err(closed)
     }
 
+    #[cfg(resurgam_loom)]
+    pub(crate) fn push_if(
+        &self,
+        message: M,
+        admit: impl FnOnce() -> Option<Option<Signal>>,
+    ) -> Result<Wake, M> {
+        self.0.push_if(message, admit)
+    }
+
+    /// Does something under the lock.
+    #[cfg(resurgam_loom)]
+    pub(crate) fn locked<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.0.core.locked(act)
+    }
+
     pub(crate) fn push_call(&self, message: M, owed: Owed) -> Result<Wake, (M, Owed)> {
         self.0.push_call(message, owed).map_err(closed)
     }

@@ -5,8 +5,8 @@ use std::process::Command;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::allocations::Tally;
-use crate::path::{Method, Path, System};
-use crate::{Failure, allocations, workloads};
+use crate::path::{Path, System};
+use crate::{Failure, allocations, clock, workloads};
 
 /// The word that makes this program a child.
 const WORD: &str = "run";
@@ -67,6 +67,9 @@ impl Order {
     /// Runs the workload, tells what was counted, and ends the process before
     /// anything is torn down.
     pub(crate) fn carry_out(self) -> ! {
+        if self.path.method().is_on_one_thread() {
+            clock::count_looks();
+        }
         let runtime = self.runtime();
         let before = self.count();
         runtime.block_on(async {
@@ -91,9 +94,10 @@ impl Order {
     /// One worker, on this thread, so that a run is the same each time; but
     /// where it is asked who is woken, two.
     fn runtime(self) -> Runtime {
-        let mut builder = match self.path.method() {
-            Method::Cost | Method::Growth | Method::Bytes => Builder::new_current_thread(),
-            Method::Wakes => Builder::new_multi_thread(),
+        let mut builder = if self.path.method().is_on_one_thread() {
+            Builder::new_current_thread()
+        } else {
+            Builder::new_multi_thread()
         };
         builder.worker_threads(2).enable_all();
         builder.build().expect("a runtime")

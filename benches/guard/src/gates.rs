@@ -65,8 +65,9 @@ impl Measure {
             Self::Instructions | Self::Bytes => 0.05 * gate,
             Self::Locked => f64::max(0.05 * gate, 0.05),
             Self::Allocations => 0.02,
-            // Not so sure a figure: it is a matter of time.
-            Self::Wakes => f64::max(gate, 200.0),
+            // A matter of time and of luck; a wake for each hundred messages is
+            // more than bad luck.
+            Self::Wakes => 10_000.0,
             // Steps in the growth of tables come at one size or another.
             Self::Growth => 0.3,
         }

@@ -9,6 +9,7 @@
 mod allocations;
 mod callgrind;
 mod child;
+mod clock;
 mod gates;
 mod locked;
 mod measure;

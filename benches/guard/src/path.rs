@@ -75,6 +75,17 @@ pub(crate) enum Method {
     Wakes,
 }
 
+impl Method {
+    /// Whether it is measured with one worker, so that a run is the same each
+    /// time.
+    pub(crate) fn is_on_one_thread(self) -> bool {
+        match self {
+            Self::Cost | Self::Growth | Self::Bytes => true,
+            Self::Wakes => false,
+        }
+    }
+}
+
 impl Path {
     pub(crate) const ALL: [Self; 28] = [
         Self::Message,

@@ -10,17 +10,28 @@ use crate::measure::Row;
 pub(crate) fn print(rows: &[Row], gates: &Gates) -> ExitCode {
     println!("| path | measure | figure | gate | goal | Tokio | verdict |");
     println!("|---|---|---:|---:|---:|---:|---|");
-    let mut passed = true;
+    let mut failed = Vec::new();
     for row in rows {
         let gate = gates.get(row.key);
         let verdict = gate.map_or(Verdict::Unknown, |gate| gate.judge(row.figure));
-        passed &= matches!(verdict, Verdict::Holds | Verdict::Better);
         print_row(row, gate, verdict);
+        match verdict {
+            Verdict::Holds | Verdict::Better => {}
+            Verdict::Worse | Verdict::Unknown => {
+                failed.push((row, or_dash(gate.map(|gate| gate.figure))));
+            }
+        }
     }
-    if passed {
+    for (row, gate) in &failed {
+        let (path, measure) = (row.key.path.name(), row.key.measure.name());
+        eprintln!(
+            "guard: {path} {measure} is {:.2}; its gate is {gate}",
+            row.figure
+        );
+    }
+    if failed.is_empty() {
         ExitCode::SUCCESS
     } else {
-        eprintln!("guard: a figure is worse than its gate, or has none");
         ExitCode::FAILURE
     }
 }

@@ -21,6 +21,7 @@ use super::{Figures, expect_nothing_left};
 mod applications;
 mod bounded;
 mod bridges;
+mod buses;
 mod clerk;
 mod events;
 mod groups;
@@ -29,6 +30,7 @@ mod keys;
 mod machines;
 mod outsiders;
 mod processes;
+mod protocols;
 mod requests;
 mod shop;
 mod tasks;
@@ -89,6 +91,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("bridges", bridges::bridges),
     scenario("event handlers", events::events),
     scenario("keys and locks", keys::keys),
+    scenario("a bus", buses::buses),
+    scenario("clients that macros wrote", protocols::protocols),
     scenario("applications", applications::applications),
     scenario("outsiders", outsiders::outsiders),
     scenario("a line at a mailbox", bounded::waiting),

@@ -222,6 +222,21 @@ impl<K, V> Book<K, V> {
         left
     }
 
+    /// Who is under a key of which there is one, if that one lives.
+    pub(super) fn holder<Q>(&self, key: &Q) -> Option<(Process, Holder<V>)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let place = self.places.find(key)?;
+        let holders = place.content().lock();
+        // Whoever came before the newest has ended, or it would not be there.
+        let newest = holders.iter().max_by_key(|((_, serial), _)| *serial);
+        let newest = newest.map(Holder::new)?;
+        drop(holders);
+        Some((self.process(newest.pid)?, newest))
+    }
+
     /// Who lives and is under a key, oldest first.
     pub(super) fn holders<Q>(&self, key: &Q) -> Vec<Holder<V>>
     where

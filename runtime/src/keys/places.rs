@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::caught::Quiet;
 
@@ -83,9 +84,11 @@ impl<K, T> Places<K, T> {
         all
     }
 
-    fn bucket(&self, hash: u64) -> Vec<Held<K, T>> {
+    /// The places with this hash of their keys. Mostly there is one, which needs
+    /// no room on the heap.
+    fn bucket(&self, hash: u64) -> SmallVec<[Held<K, T>; 1]> {
         let Some(bucket) = self.buckets.get(&hash) else {
-            return Vec::new();
+            return SmallVec::new();
         };
         bucket.iter().map(|place| self.held(place)).collect()
     }

@@ -2,7 +2,7 @@
 //! lost, and a process is never in two run queues.
 
 use loom::future::block_on;
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
@@ -115,6 +115,38 @@ fn loom_no_message_and_no_wake_up_is_lost() {
         }
         got += world.run_out(&mut inbox);
         assert_eq!(got, 2);
+    });
+}
+
+/// An alias for one message, which its owner closes meanwhile.
+#[test]
+fn loom_a_way_for_one_message_lets_one_in_unless_it_is_closed() {
+    crate::testing::model(|| {
+        let world = World::idle();
+        let is_open = Arc::new(AtomicBool::new(true));
+        let close = |is_open: &AtomicBool| {
+            let was_open = is_open.load(Ordering::Relaxed);
+            is_open.store(false, Ordering::Relaxed);
+            was_open
+        };
+        let senders: Vec<_> = (0..2)
+            .map(|n| {
+                let (world, is_open) = (Arc::clone(&world), Arc::clone(&is_open));
+                thread::spawn(move || {
+                    let admit = || close(&is_open).then_some(None);
+                    let pushed = world.mailbox.push_if(n, admit);
+                    pushed.is_ok_and(|wake| {
+                        world.schedule(wake);
+                        true
+                    })
+                })
+            })
+            .collect();
+        let closed = world.mailbox.locked(|| close(&is_open));
+        let let_in = senders.into_iter().map(|sender| sender.join().unwrap());
+        let let_in = let_in.filter(|let_in| *let_in).count();
+        assert_eq!(let_in + usize::from(closed), 1);
+        assert_eq!(world.run_out(&mut Inbox::new()), let_in);
     });
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::{Node, NodeInner, OwnRuntime};
+use crate::caught::guarded;
 use crate::clock::{Clock, ManualClock};
 use crate::groups::table::Scopes;
 use crate::panic_hook;
@@ -114,9 +115,10 @@ impl NodeBuilder {
     /// log (`tracing`, target `resurgam::watchdog`), in the journal
     /// ([`Lifecycle::LongSchedule`](crate::Lifecycle::LongSchedule)) and by
     /// [`Node::long_schedules`]. The time is the machine's, whatever the node's
-    /// clock; one in which the whole program stood still does not count. In a simulation, where time is virtual, nobody is named; nor is a
-    /// process on a thread of its own, which may block. A node of one worker for
-    /// whose watchdog there is no thread names nobody.
+    /// clock; one in which the whole program stood still does not count. In a
+    /// simulation, where time is virtual, nobody is named; nor is a process on a
+    /// thread of its own, which may block. A node of one worker for whose
+    /// watchdog there is no thread names nobody.
     ///
     /// # Differences from Erlang
     ///
@@ -133,7 +135,9 @@ impl NodeBuilder {
         self
     }
 
-    /// Makes the node.
+    /// Makes the node. In a program that was built with `panic = "abort"`, where
+    /// the first panic of any process ends them all, it warns of that (`tracing`,
+    /// target `resurgam::node`).
     ///
     /// # Errors
     ///
@@ -153,6 +157,7 @@ impl NodeBuilder {
         };
         check_time(&handle)?;
         let inner = self.launch(handle)?;
+        warn_of_abort();
         Ok(Node { inner, own_runtime })
     }
 
@@ -214,6 +219,18 @@ impl NodeBuilder {
             handle.spawn(Timers::keep(Arc::clone(&node)));
         }
         Ok(node)
+    }
+}
+
+/// Without unwinding no crash is contained.
+fn warn_of_abort() {
+    if cfg!(panic = "abort") {
+        guarded(|| {
+            tracing::warn!(
+                target: "resurgam::node",
+                "built with panic = \"abort\": a panic in any process ends the program"
+            );
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Scenarios of registries, their locks, and the bus.
+//! Scenarios of registries and their locks.
 
 use resurgam::sim::Sim;
 use resurgam::{
