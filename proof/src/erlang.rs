@@ -19,6 +19,10 @@
 //!   keeps an entry without a process for it, later ones do not (SUP-157).
 //! * Of a dynamic supervisor, Erlang counts one spec, Resurgam (as Elixir) one a
 //!   child (SUP-159, DYN-16).
+//! * Of applications, what is different by design is left out, or said, at its
+//!   place in `applications/run.rs`: a stop of what is being started, starts of
+//!   many that others meddle with, and a start of a permanent application that
+//!   fails, which ends the script.
 //! * Where supervisors are killed, or stop children side by side, the ends of
 //!   children are compared without their order.
 //! * Erlang's `pg` tells of each membership that a death ends; it names, of those
