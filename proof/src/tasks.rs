@@ -140,13 +140,14 @@ impl Case {
             catches: rng.bool(),
             ops: Vec::new(),
         };
-        let count = rng.usize(2..12);
+        let count = rng.usize(3..16);
         let mut writer = Writer {
             rng,
             traps,
             tasks: Vec::new(),
             begun: 0,
             restarts: 0,
+            has_agent: false,
         };
         case.ops = (0..count).map(|number| writer.op(number)).collect();
         case
@@ -161,6 +162,7 @@ struct Writer {
     tasks: Vec<(usize, Option<Work>)>,
     begun: usize,
     restarts: u32,
+    has_agent: bool,
 }
 
 impl Writer {
@@ -168,7 +170,12 @@ impl Writer {
         match self.rng.u8(..24) {
             0..=7 => self.begin(number),
             8..=12 => self.wait(),
-            13..=14 => Op::AwaitMany(self.some(), self.time()),
+            13..=16 if self.tasks.is_empty() => self.begin(number),
+            13..=14 => {
+                let some = self.some();
+                self.tasks.retain(|(n, _)| !some.contains(n));
+                Op::AwaitMany(some, self.time())
+            }
             15..=16 => Op::YieldMany(self.some(), self.time()),
             17..=18 => self.stream(number),
             19 => self.child(number),
@@ -214,12 +221,19 @@ impl Writer {
         let Some((n, work)) = self.rng.choice(self.tasks.clone()) else {
             return self.agent();
         };
+        // Rarely is it asked again for one that was waited for to the end.
+        if self.rng.u8(..8) > 0 {
+            self.tasks.retain(|(other, _)| *other != n);
+        }
         let ends = work.is_none_or(|work| work.end != End::Never);
         let obeys = work.is_none_or(|work| !work.stubborn);
         match self.rng.u8(..10) {
             0..=1 if ends => Op::Await(n, None),
             0..=2 => Op::Await(n, Some(self.time())),
-            3..=4 => Op::Yield(n, self.rng.u32(..3) * 8),
+            3..=4 => {
+                self.tasks.push((n, work));
+                Op::Yield(n, self.rng.u32(..3) * 8)
+            }
             5 => Op::Shutdown(n, None),
             6..=7 if obeys || self.traps => Op::Shutdown(n, Some(self.time())),
             _ => Op::Ignore(n),
@@ -232,7 +246,8 @@ impl Writer {
         let mut ticks = [2, 4, 8, 16];
         self.rng.shuffle(&mut ticks);
         let mut items: Vec<_> = ticks.map(|ticks| (ticks, self.end())).into();
-        items.truncate(self.rng.usize(..=4));
+        let count = [0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4];
+        items.truncate(count[self.rng.usize(..count.len())]);
         if self.rng.bool()
             && let Some(late) = self.rng.choice(&mut items)
         {
@@ -272,7 +287,9 @@ impl Writer {
     }
 
     fn agent(&mut self) -> Op {
-        match self.rng.u8(..16) {
+        let first = if self.has_agent { 16 } else { 5 };
+        self.has_agent = true;
+        match self.rng.u8(..first) {
             0..=2 => Op::Agent(Link::Link),
             3 => Op::Agent(Link::NoLink),
             4 if self.rng.bool() => Op::AgentFails(Link::Link),
@@ -291,7 +308,10 @@ impl Writer {
     }
 
     fn some(&mut self) -> Vec<usize> {
-        let mut some: Vec<_> = (0..TASKS).filter(|_| self.rng.bool()).collect();
+        let mut some: Vec<_> = self.tasks.iter().map(|(n, _)| *n).collect();
+        some.sort_unstable();
+        some.dedup();
+        some.retain(|_| self.rng.u8(..4) > 0);
         self.rng.shuffle(&mut some);
         some
     }

@@ -118,17 +118,17 @@ fn simulated_applications_go_as_in_erlang() {
 
 #[test]
 fn simulated_registries_go_as_in_elixir() {
-    check_with_elixir("simulated-keys", 500);
+    check_with_elixir("simulated-keys", 200);
 }
 
 #[test]
 fn simulated_tasks_and_agents_go_as_in_elixir() {
-    check_with_elixir("simulated-tasks", 400);
+    check_with_elixir("simulated-tasks", 150);
 }
 
 #[test]
 fn simulated_pools_go_as_in_elixir() {
-    check_with_elixir("simulated-pools", 400);
+    check_with_elixir("simulated-pools", 150);
 }
 
 #[test]
