@@ -267,7 +267,7 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 ///
 /// # Errors
 ///
-/// As [`keys`].
+/// As [`keys()`].
 pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, pools::Case::random(seed)));
     compare_with_elixir("pools", cases, |sim, case, told| {
@@ -287,7 +287,7 @@ pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 ///
 /// # Errors
 ///
-/// As [`keys`].
+/// As [`keys()`].
 pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     const TICKS: [u32; 3] = [20, 80, 320];
     let elixir = elixir()?;

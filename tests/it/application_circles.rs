@@ -266,7 +266,8 @@ async fn asked(place: Place, wish: Wish) -> String {
             }
         }
         Place::Deaf | Place::Plain => {
-            if server.call(|done| done).no_timeout().await.is_err() {
+            let answer = server.call(|done| done).no_timeout().await;
+            if answer.is_err() {
                 log.note("ended");
             }
         }
