@@ -1,5 +1,5 @@
-%% Programs, supervision trees, state machines and event managers on Erlang
-%% itself. Reads one term a line, writes one line for each: what was seen, in the same words as Resurgam.
+%% Programs, supervision trees, state machines, event managers and servers on
+%% Erlang itself. Reads one term a line, writes one line for each: what was seen, in the same words as Resurgam.
 %%
 %% Runs on one scheduler (+S 1:1). The processes of a program have the priority
 %% `high`, who drives them has `normal`: so the driver runs only when none of
@@ -37,4 +37,5 @@ answer(Case) ->
 run({signals, Program}) -> signals:run(Program);
 run({tree, Tree}) -> tree:run(Tree);
 run({statem, Script}) -> statem:run(Script);
-run({events, Script}) -> events:run(Script).
+run({events, Script}) -> events:run(Script);
+run({servers, Script}) -> servers:run(Script).

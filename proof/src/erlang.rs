@@ -34,9 +34,10 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
     ("events.erl", include_str!("../erlang/events.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),
+    ("servers.erl", include_str!("../erlang/servers.erl")),
     ("signals.erl", include_str!("../erlang/signals.erl")),
     ("statem.erl", include_str!("../erlang/statem.erl")),
     ("tree.erl", include_str!("../erlang/tree.erl")),

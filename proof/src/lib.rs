@@ -8,6 +8,7 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`servers`]: servers and `sys`, here and on Erlang;
 //! * [`signals`]: the comparisons of programs;
 //! * [`seeded`]: the same in the simulator; [`scenarios`]: small ones there;
 //! * [`suite`]: what runs in the simulator, by name;
@@ -24,6 +25,7 @@ pub mod program;
 pub mod run;
 pub mod scenarios;
 pub mod seeded;
+pub mod servers;
 pub mod signals;
 pub mod simulated;
 pub mod statem;

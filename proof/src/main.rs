@@ -6,8 +6,8 @@
 //! * `--times T` (racy): how often each is run.
 //!
 //! What runs in the simulator: `proof simulated|simulated-racy|
-//! simulated-orders|simulated-trees|simulated-statems|simulated-events|scenarios
-//! --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
+//! simulated-orders|simulated-trees|simulated-statems|simulated-events|simulated-servers|
+//! scenarios --programs N --seed S` (see [`suite`]), `proof sweep|soak|day|calls` (see [`simulated`]), and, in builds
 //! with `--cfg resurgam_planted`, `proof hunt`, which plants one bug after the
 //! other and looks who notices.
 

@@ -21,7 +21,7 @@ use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::suite::{Failed, Figures};
-use crate::{events, statem, tree};
+use crate::{events, servers, statem, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -190,7 +190,7 @@ fn smaller(seed: u64, program: Program, manner: Manner, plan: &Plan) -> Box<Fail
 /// The first that differs; or that there is no Erlang.
 pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, tree::Case::random(seed)));
-    compare_with_erlang("tree", cases, |sim, case, told| {
+    compare_with_erlang("tree", 1, cases, |sim, case, told| {
         let node = sim.node().clone();
         agree(&drive(sim, tree::seen(&node, case)), told);
     })
@@ -203,7 +203,7 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`trees`].
 pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, statem::Case::random(seed)));
-    compare_with_erlang("statem", cases, |sim, case, told| {
+    compare_with_erlang("statem", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |_: resurgam::Context<()>| async move {
             agree(&statem::seen(case).await, &told);
@@ -219,7 +219,7 @@ pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`trees`].
 pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, events::Case::random(seed)));
-    compare_with_erlang("events", cases, |sim, case, told| {
+    compare_with_erlang("events", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&events::seen(ctx, case).await, &told);
@@ -228,9 +228,27 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     })
 }
 
-/// Compares cases with what Erlang tells of them.
+/// Servers, each in some orders of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn servers(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const ORDERS: u64 = 4;
+    let cases = seeds.map(|seed| (seed, servers::Case::random(seed)));
+    compare_with_erlang("servers", ORDERS, cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&servers::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Compares cases, each in so many orders, with what Erlang tells of them.
 fn compare_with_erlang<C: Display>(
     kind: &str,
+    orders: u64,
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
@@ -240,7 +258,7 @@ fn compare_with_erlang<C: Display>(
     for (seed, case) in cases {
         let told = erlang.ask(&format!("{{{kind},{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
-        let plan = Plan::new().seed_range(seed..seed + 1);
+        let plan = Plan::new().seed_range(seed * orders..(seed + 1) * orders);
         match plan.try_run(|sim| compare(sim, &case, &told)) {
             Ok(report) => figures.add(&report),
             Err(failure) => {
