@@ -22,9 +22,12 @@ run(Script) ->
     persistent_term:get(?MODULE, unloaded) =:= loaded orelse load(),
     run(Script, 2).
 
+%% The logger keeps the level of each module where a write waits for all
+%% threads.
 load() ->
     [begin {ok, Modules} = application:get_key(Part, modules), code:ensure_modules_loaded(Modules) end
      || Part <- [kernel, stdlib]],
+    [logger:allow(error, Module) || Module <- [gen, gen_server, proc_lib, sys]],
     persistent_term:put(?MODULE, loaded).
 
 run(Script, Unit) ->
@@ -185,10 +188,16 @@ orphans(#stage{starters = Starters, doing = Doing, born = Born}) ->
     [Pid || {Slot, Who} <- maps:to_list(Starters), maps:get(Who, Doing) =:= ended,
             {At, Pid} <- maps:to_list(Born), At =:= Slot].
 
-settled(#stage{starters = Starters, doing = Doing} = Stage) ->
+%% What is left at the end of a step. A place whose server has ended is as if
+%% nobody had been there: its starter may have ended before it knew.
+settled(#stage{starters = Starters, doing = Doing, servers = Servers, nobody = Nobody} = Stage) ->
     Left = maps:filter(fun(_, Who) -> maps:get(Who, Doing) =/= ended end, Starters),
-    Armed = [Slot || Slot <- Stage#stage.armed, is_taken(Slot, Stage)],
-    Stage#stage{starters = Left, armed = Armed}.
+    Taken = [Slot || Slot <- ?SLOTS, is_taken(Slot, Stage)],
+    Alive = maps:map(fun(Slot, Pid) ->
+        case lists:member(Slot, Taken) of true -> Pid; false -> Nobody end
+    end, Servers),
+    Armed = [Slot || Slot <- Stage#stage.armed, lists:member(Slot, Taken)],
+    Stage#stage{starters = Left, servers = Alive, armed = Armed}.
 
 hear(Notes, #stage{doing = Doing, names = Names} = Stage) ->
     receive

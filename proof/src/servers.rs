@@ -212,6 +212,8 @@ impl Stage {
         for slot in 0..SLOTS {
             if self.is_taken(slot).await {
                 words.push(format!("+{slot}"));
+            } else {
+                self.board.empty(slot);
             }
         }
         if words.is_empty() {

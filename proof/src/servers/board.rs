@@ -20,13 +20,15 @@ pub(super) struct State {
     pub(super) seats: [Seat; SLOTS as usize],
     pub(super) clients: HashMap<Who, Pid>,
     pub(super) names: HashMap<Pid, String>,
+    /// A process that has ended.
+    nobody: ServerRef<Follower>,
     /// The calls that were handed out, the oldest first.
     pub(super) handed: VecDeque<Reply<u32>>,
 }
 
 /// The place of a server.
 pub(super) struct Seat {
-    /// Who was started there last; at first a process that has ended.
+    /// Who was started there; nobody, if that one has ended.
     pub(super) server: ServerRef<Follower>,
     /// Who is about to start one.
     pub(super) starter: Option<Who>,
@@ -51,12 +53,13 @@ impl Board {
             starter: None,
             gate: None,
         };
-        let nobody = nobody.pid().map(|pid| (pid, "nobody".to_owned()));
+        let name = nobody.pid().map(|pid| (pid, "nobody".to_owned()));
         Self(Arc::new(Mutex::new(State {
             notes: Vec::new(),
             seats: std::array::from_fn(|_| seat()),
             clients: HashMap::new(),
-            names: nobody.into_iter().collect(),
+            names: name.into_iter().collect(),
+            nobody: nobody.clone(),
             handed: VecDeque::new(),
         })))
     }
@@ -80,6 +83,15 @@ impl Board {
             Target::Pid(slot) => self.with(|state| state.seat(slot).server.clone()),
             Target::Name(slot) => Node::current().named(registered(slot)),
         }
+    }
+
+    /// As if nobody had been there: whoever started a server that has ended
+    /// may have ended before it knew.
+    pub(super) fn empty(&self, slot: Slot) {
+        self.with(|state| {
+            let nobody = state.nobody.clone();
+            state.seat(slot).server = nobody;
+        });
     }
 
     /// The pid of who was started there last.

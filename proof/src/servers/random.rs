@@ -22,16 +22,37 @@ impl Case {
             },
             rng,
             numbers: 0,
+            has_second: false,
+            hands_out: false,
+            open: [Open::default(); CLIENTS.len()],
         };
-        let traps = CLIENTS.map(|_| writer.chance(70));
+        let traps = CLIENTS.map(|_| writer.chance(75));
         let mut steps = vec![Step::Do('a', Command::Start(writer.good_start(0)))];
-        for _ in 0..writer.rng.usize(4..20) {
-            steps.push(writer.step());
+        for _ in 0..writer.rng.usize(6..26) {
+            let step = writer.step();
+            let is_deadly = step.is_deadly();
+            steps.push(step);
+            if is_deadly && writer.chance(70) {
+                steps.push(Step::Do(writer.who(), Command::Start(writer.start())));
+            }
         }
         // What holds still or waits is seen to go on.
         let release = || (0..SLOTS).map(Step::Release);
         steps.extend(release().chain([Step::Wait]).chain(release()));
         Self { traps, steps }
+    }
+}
+
+impl Step {
+    /// Whether a server may well be gone after it.
+    fn is_deadly(&self) -> bool {
+        match self {
+            Self::Do(_, command) => matches!(
+                command,
+                Command::Stop(..) | Command::Terminate(..) | Command::Exit(..) | Command::End(_)
+            ),
+            Self::Release(_) | Self::Wait => false,
+        }
     }
 }
 
@@ -59,6 +80,19 @@ struct Writer {
     rng: Rng,
     habit: Habit,
     numbers: u32,
+    /// Whether anything was started at the second place.
+    has_second: bool,
+    /// Whether any call was to be handed out.
+    hands_out: bool,
+    open: [Open; CLIENTS.len()],
+}
+
+/// How much a client has begun that it may come back to.
+#[derive(Copy, Clone, Default)]
+struct Open {
+    requests: u8,
+    collected: u8,
+    monitors: [u8; SLOTS as usize],
 }
 
 impl Writer {
@@ -76,35 +110,87 @@ impl Writer {
         match self.rng.u8(..20) {
             0..=2 => Step::Release(self.slot()),
             3 => Step::Wait,
-            _ => Step::Do(self.who(), self.command()),
+            4..=7 => self.follow_up(),
+            _ => {
+                let client = self.rng.usize(..CLIENTS.len());
+                Step::Do(CLIENTS[client], self.command(client))
+            }
         }
     }
 
-    fn command(&mut self) -> Command {
-        match self.rng.u8(..60) {
-            0..=5 | 50..=59 => Command::Start(self.start()),
-            6..=13 => Command::Call(self.target(), self.limit(), self.told()),
-            14..=18 => Command::Cast(self.target(), self.told()),
-            19..=20 => Command::Send(self.target(), self.told()),
-            21..=22 => Command::Response(self.manner(), self.limit_or_zero()),
-            23..=25 => Command::Add(self.target(), self.told()),
-            26..=27 => Command::Gather(self.manner(), self.limit_or_zero()),
-            28..=29 => Command::Stop(self.target(), self.limit(), self.reason()),
-            30..=37 => Command::Sys(self.target(), self.limit(), self.ask()),
-            38 => Command::Terminate(self.target(), self.reason()),
-            39..=41 => Command::Exit(self.slot(), self.reason()),
-            42 => Command::Link(self.slot()),
-            43 => Command::Unlink(self.slot()),
-            44 => Command::Monitor(self.slot()),
-            45 => Command::Demonitor(self.slot()),
-            46 => Command::Whereis(self.slot()),
-            47..=48 => Command::Answer(self.number()),
-            49.. => Command::End(self.reason()),
+    /// Comes back to something.
+    fn follow_up(&mut self) -> Step {
+        let client = self.rng.usize(..CLIENTS.len());
+        let open = self.open[client];
+        let command = match self.rng.u8(..3) {
+            0 if open.requests > 0 => self.response(client),
+            1 if open.collected > 0 => self.gather(client),
+            _ if self.hands_out && self.chance(50) => {
+                self.hands_out = self.rng.bool();
+                Command::Answer(self.number())
+            }
+            _ => self.command(client),
+        };
+        Step::Do(CLIENTS[client], command)
+    }
+
+    fn command(&mut self, client: usize) -> Command {
+        match self.rng.u8(..64) {
+            0..=12 => Command::Start(self.start()),
+            13..=20 => Command::Call(self.target(), self.limit(), self.told()),
+            21..=25 => Command::Cast(self.target(), self.told()),
+            26..=30 => self.response(client),
+            31..=37 => self.gather(client),
+            38..=40 => Command::Stop(self.target(), self.limit(), self.reason()),
+            41..=50 => Command::Sys(self.target(), self.limit(), self.ask()),
+            51 => Command::Terminate(self.target(), self.reason()),
+            52..=54 => Command::Exit(self.slot(), self.reason()),
+            55 => Command::Link(self.slot()),
+            56 => Command::Unlink(self.slot()),
+            57..=59 => self.monitor(client),
+            60 => Command::Whereis(self.slot()),
+            61..=62 => Command::Cast(self.target(), self.told()),
+            63.. => Command::End(self.reason()),
         }
     }
 
+    /// Looks for a response, if a request was sent, and now and then if not.
+    fn response(&mut self, client: usize) -> Command {
+        let requests = self.open[client].requests;
+        if requests > 0 && self.chance(70) || self.chance(5) {
+            self.open[client].requests = requests.saturating_sub(1);
+            return Command::Response(self.manner(), self.limit_or_zero());
+        }
+        self.open[client].requests += 1;
+        Command::Send(self.target(), self.told())
+    }
+
+    /// Looks into the collection, if there is something in it, and now and then
+    /// if not.
+    fn gather(&mut self, client: usize) -> Command {
+        let collected = self.open[client].collected;
+        if collected > 0 && self.chance(70) || self.chance(5) {
+            self.open[client].collected = collected.saturating_sub(1);
+            return Command::Gather(self.manner(), self.limit_or_zero());
+        }
+        self.open[client].collected += 1;
+        Command::Add(self.target(), self.told())
+    }
+
+    fn monitor(&mut self, client: usize) -> Command {
+        let slot = self.slot();
+        let monitors = &mut self.open[client].monitors[usize::from(slot)];
+        if *monitors > 0 && self.rng.bool() {
+            *monitors -= 1;
+            return Command::Demonitor(slot);
+        }
+        *monitors += 1;
+        Command::Monitor(slot)
+    }
+
+    /// A place where something was started.
     fn slot(&mut self) -> Slot {
-        self.rng.u8(..4) / 3
+        u8::from(self.has_second && self.chance(35))
     }
 
     fn who(&mut self) -> Who {
@@ -180,7 +266,8 @@ impl Writer {
     }
 
     fn start(&mut self) -> Start {
-        let slot = self.slot();
+        let slot = self.rng.u8(..5) / 3;
+        self.has_second |= slot > 0;
         let mut start = self.good_start(slot);
         if self.chance(20) {
             start.name = Some(self.slot());
@@ -222,19 +309,30 @@ impl Writer {
 
     fn plan(&mut self, depth: u8, mood: Mood) -> Plan {
         let mut acts = Vec::new();
-        if matches!(mood, Mood::Told) && self.chance(60) {
-            acts.push(Act::Reply);
+        if matches!(mood, Mood::Told) {
+            acts.extend(self.reply());
         }
-        while self.chance(30) {
+        while self.chance(35) {
             acts.extend(self.act(depth, mood));
         }
-        if matches!(mood, Mood::Told) && self.chance(4) {
+        if matches!(mood, Mood::Told) && self.chance(3) {
             acts.push(self.exit_self());
             let end = End::Ok(Then::Nothing);
             return Plan { acts, end };
         }
         let end = self.end(depth, mood);
         Plan { acts, end }
+    }
+
+    fn reply(&mut self) -> Option<Act> {
+        match self.rng.u8(..10) {
+            0..=4 => Some(Act::Reply),
+            5..=6 => {
+                self.hands_out = true;
+                Some(Act::HandOut)
+            }
+            _ => None,
+        }
     }
 
     /// A normal exit is another thing before OTP 29 (law EXIT-11).
@@ -246,26 +344,26 @@ impl Writer {
     }
 
     fn act(&mut self, depth: u8, mood: Mood) -> Option<Act> {
-        let act = match (self.rng.u8(..12), mood) {
+        let act = match (self.rng.u8(..16), mood) {
             (0..=2, _) if depth > 0 => Act::CastSelf(self.event(depth - 1, mood)),
             (3..=5, Mood::Told) => Act::Hold,
             (6, _) => Act::Trap(self.rng.bool()),
             (7, _) => Act::CallSelf,
             (8, Mood::Told) => Act::ReplyOldest,
             (9, Mood::Told) => Act::HandOut,
-            (10, Mood::Told) => Act::Link(self.who()),
-            (11, Mood::Told) => Act::Monitor(self.who()),
+            (10..=11, Mood::Told) => Act::Link(self.who()),
+            (12..=15, Mood::Told) => Act::Monitor(self.who()),
             _ => return None,
         };
         Some(act)
     }
 
     fn end(&mut self, depth: u8, mood: Mood) -> End {
-        match self.rng.u8(..24) {
-            0..=1 => End::Stop(self.reason()),
-            2..=3 => End::StopReply(self.reason()),
-            4 => End::Raise(self.reason()),
-            5 => End::Crash,
+        match self.rng.u8(..48) {
+            0..=2 => End::Stop(self.reason()),
+            3..=5 => End::StopReply(self.reason()),
+            6 => End::Raise(self.reason()),
+            7 => End::Crash,
             _ => End::Ok(self.then(depth, mood)),
         }
     }
