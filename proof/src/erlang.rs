@@ -34,10 +34,18 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 8] = [
     ("events.erl", include_str!("../erlang/events.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),
     ("servers.erl", include_str!("../erlang/servers.erl")),
+    (
+        "servers_client.erl",
+        include_str!("../erlang/servers_client.erl"),
+    ),
+    (
+        "servers_follower.erl",
+        include_str!("../erlang/servers_follower.erl"),
+    ),
     ("signals.erl", include_str!("../erlang/signals.erl")),
     ("statem.erl", include_str!("../erlang/statem.erl")),
     ("tree.erl", include_str!("../erlang/tree.erl")),

@@ -35,8 +35,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use resurgam::{
-    Context, ExitReason, Message, MonitorRef, ProcessRef, ServerRef, is_alive, sleep,
-    spawn_monitor,
+    Context, ExitReason, Message, MonitorRef, ProcessRef, ServerRef, is_alive, sleep, spawn_monitor,
 };
 use tokio::sync::oneshot;
 
@@ -156,7 +155,8 @@ impl Stage {
         for client in &mut self.clients {
             if client.who == who && matches!(client.condition, Condition::Idle) {
                 if let Some(slot) = place {
-                    self.board.with(|state| state.seat(slot).starter = Some(who));
+                    self.board
+                        .with(|state| state.seat(slot).starter = Some(who));
                 }
                 let (done, is_done) = oneshot::channel();
                 client.process.cast((command, done));

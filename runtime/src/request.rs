@@ -227,8 +227,11 @@ pub struct RequestCollection<T: Send + 'static, L> {
     node: Arc<NodeInner>,
     requests: FuturesUnordered<Labelled<T, L>>,
     /// Responses that were there when a request was put in, the oldest first.
-    early: VecDeque<(Result<T, CallError>, Option<L>)>,
+    early: VecDeque<Told<T, L>>,
 }
+
+/// A response and the label it came under.
+type Told<T, L> = (Result<T, CallError>, Option<L>);
 
 impl<T: Send + 'static, L> Unpin for RequestCollection<T, L> {}
 
@@ -241,7 +244,7 @@ struct Labelled<T: Send + 'static, L> {
 impl<T: Send + 'static, L> Unpin for Labelled<T, L> {}
 
 impl<T: Send + 'static, L> Future for Labelled<T, L> {
-    type Output = (Result<T, CallError>, Option<L>);
+    type Output = Told<T, L>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.request).poll(cx));
@@ -319,10 +322,7 @@ impl<T: Send + 'static, L> RequestCollection<T, L> {
 }
 
 impl<T: Send + 'static, L> RequestCollection<T, L> {
-    fn poll_told(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Result<T, CallError>, Option<L>)>> {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told<T, L>>> {
         match self.early.pop_front() {
             Some(response) => Poll::Ready(Some(response)),
             None => self.requests.poll_next_unpin(cx),

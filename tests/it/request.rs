@@ -220,7 +220,10 @@ fn responses_of_a_collection_are_told_in_the_order_they_came() {
     run(|_: Context<()>| async move {
         let server = start();
         let mut requests = RequestCollection::new(&Node::current());
-        let (first, second) = (server.send_request(Msg::Keep), server.send_request(Msg::Keep));
+        let (first, second) = (
+            server.send_request(Msg::Keep),
+            server.send_request(Msg::Keep),
+        );
         requests.add(first, 1);
         requests.add(second, 2);
         server.cast(Msg::Newest(20));

@@ -12,9 +12,7 @@ use resurgam::{
 
 use super::board::{Board, Note, reason, registered};
 use super::follower::{Follower, Msg};
-use super::script::{
-    Ask, Bond, Command, Limit, Manner, Reason, SLOTS, Slot, Start, Target, Who,
-};
+use super::script::{Ask, Bond, Command, Limit, Manner, Reason, SLOTS, Slot, Start, Target, Who};
 use super::{CALL, HOUR, START, STOP};
 
 /// A client.
@@ -55,7 +53,9 @@ impl Client {
                 Message::Exit(Exit { from, reason: why }) => {
                     self.notice(format!("exit:{}:{}", self.board.name(from), reason(&why)));
                 }
-                Message::Down(Down { pid, reason: why, .. }) => {
+                Message::Down(Down {
+                    pid, reason: why, ..
+                }) => {
                     self.notice(format!("down:{}:{}", self.board.name(pid), reason(&why)));
                 }
             }
@@ -252,7 +252,10 @@ impl Client {
             }
             Ask::Crash => {
                 let crash = |_: &Follower| panic!("as the script says");
-                answered(sys::replace_state(&server, crash), limit, |()| "ok".to_owned()).await
+                answered(sys::replace_state(&server, crash), limit, |()| {
+                    "ok".to_owned()
+                })
+                .await
             }
             Ask::Status => {
                 let asked = sys::get_status(&server);

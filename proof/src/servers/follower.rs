@@ -125,9 +125,7 @@ impl GenServer for Follower {
                 self.play("timeout", event, ctx).await
             }
             Info::Exit(Exit { from, reason }) => self.play_info("exit", from, &reason, ctx).await,
-            Info::Down(Down { pid, reason, .. }) => {
-                self.play_info("down", pid, &reason, ctx).await
-            }
+            Info::Down(Down { pid, reason, .. }) => self.play_info("down", pid, &reason, ctx).await,
             info => panic!("{info:?}"),
         }
     }
@@ -166,7 +164,11 @@ impl Follower {
         why: &ExitReason,
         ctx: &mut ServerContext<Self>,
     ) -> Result<(), ExitReason> {
-        self.note(&format!("{kind}:{}:{}", self.own.board.name(who), reason(why)));
+        self.note(&format!(
+            "{kind}:{}:{}",
+            self.own.board.name(who),
+            reason(why)
+        ));
         let plan = self.own.life.on_info.clone();
         self.follow("info", Event { number: 0, plan }, ctx).await
     }
@@ -300,7 +302,10 @@ impl Follower {
 
     /// A client, if it lives.
     async fn living(&self, who: Who) -> Option<Pid> {
-        let client = self.own.board.with(|state| state.clients.get(&who).copied())?;
+        let client = self
+            .own
+            .board
+            .with(|state| state.clients.get(&who).copied())?;
         (is_alive(client).await == Ok(true)).then_some(client)
     }
 }
