@@ -51,6 +51,8 @@ run(Script, Unit) ->
     standalone = [],
     %% Whose time-outs run, and since when something may be over.
     armed = [], since = never,
+    %% When this step was begun.
+    began,
     %% Whoever has to go at last.
     all
 }).
@@ -77,22 +79,20 @@ play({Traps, Steps}, Unit) ->
     end.
 
 step(Step, Stage) ->
-    Began = now_ms(),
-    Taken = take(Step, Stage),
+    Taken = take(Step, Stage#stage{began = now_ms()}),
     Passed = case Step of
-        wait -> now_ms();
-        _ -> Began
+        wait -> Taken#stage{began = now_ms()};
+        _ -> Taken
     end,
-    {Word, After} = word(Taken),
-    {Word, since(Passed, After)}.
-
-%% Since when something may be over in time that must not be yet.
-since(Began, #stage{since = never, armed = Armed, doing = Doing} = Stage) ->
+    {Word, #stage{armed = Armed, doing = Doing} = After} = word(Passed),
     case Armed =/= [] orelse lists:any(fun is_limited/1, maps:values(Doing)) of
-        true -> Stage#stage{since = Began};
-        false -> Stage
-    end;
-since(_, Stage) -> Stage.
+        true -> {Word, hurry(After)};
+        false -> {Word, After}
+    end.
+
+%% From this step on something may be over in time that must not be yet.
+hurry(#stage{since = never, began = Began} = Stage) -> Stage#stage{since = Began};
+hurry(Stage) -> Stage.
 
 is_late(#stage{since = never}) -> ok;
 is_late(#stage{since = Since, unit = Unit} = Stage) ->
@@ -133,7 +133,11 @@ order(Who, Place, Command, #stage{clients = Clients, doing = Doing, servers = Se
         {_, All} -> {Command, All}
     end,
     maps:get(Who, Clients) ! {do, Order, Servers},
-    Ordered = Stage#stage{doing = Doing#{Who := doing(Command)}, handed = Handed},
+    Told = Stage#stage{doing = Doing#{Who := doing(Command)}, handed = Handed},
+    Ordered = case is_limited(doing(Command)) of
+        true -> hurry(Told);
+        false -> Told
+    end,
     case Place of
         none -> Ordered;
         Slot ->
@@ -220,7 +224,7 @@ hear(Notes, #stage{doing = Doing, names = Names} = Stage) ->
         {handed, From} ->
             hear(Notes, Stage#stage{handed = Stage#stage.handed ++ [From]});
         {armed, Slot} ->
-            hear(Notes, Stage#stage{armed = [Slot | Stage#stage.armed]});
+            hear(Notes, hurry(Stage#stage{armed = [Slot | Stage#stage.armed]}));
         {server, Slot, _} = Note ->
             hear([Note | Notes], Stage#stage{armed = lists:delete(Slot, Stage#stage.armed)});
         {notice, _, _, _, _} = Note ->
