@@ -1,5 +1,5 @@
-%% Programs, supervision trees, state machines, event managers, process groups and
-%% applications on Erlang itself; registries, tasks and pools on Elixir. Reads one
+%% Programs, supervision trees, state machines, event managers, process groups,
+%% servers and applications on Erlang itself; registries, tasks and pools on Elixir. Reads one
 %% term a line, writes one line for each: what was seen, in the same words as
 %% Resurgam.
 %%
@@ -44,4 +44,5 @@ run({groups, Script}) -> groups:run(Script);
 run({keys, Script}) -> 'Elixir.Proof.Keys':run(Script);
 run({tasks, Scripts}) -> 'Elixir.Proof.Tasks':run(Scripts);
 run({pools, Script}) -> 'Elixir.Proof.Pools':run(Script);
-run({applications, Script}) -> applications:run(Script).
+run({applications, Script}) -> applications:run(Script);
+run({servers, Script}) -> servers:run(Script).

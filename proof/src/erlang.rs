@@ -45,7 +45,7 @@ pub struct Erlang {
 }
 
 /// The Erlang side's modules.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 10] = [
     (
         "applications.erl",
         include_str!("../erlang/applications.erl"),
@@ -53,6 +53,15 @@ const MODULES: [(&str, &str); 7] = [
     ("events.erl", include_str!("../erlang/events.erl")),
     ("groups.erl", include_str!("../erlang/groups.erl")),
     ("proof.erl", include_str!("../erlang/proof.erl")),
+    ("servers.erl", include_str!("../erlang/servers.erl")),
+    (
+        "servers_client.erl",
+        include_str!("../erlang/servers_client.erl"),
+    ),
+    (
+        "servers_follower.erl",
+        include_str!("../erlang/servers_follower.erl"),
+    ),
     ("signals.erl", include_str!("../erlang/signals.erl")),
     ("statem.erl", include_str!("../erlang/statem.erl")),
     ("tree.erl", include_str!("../erlang/tree.erl")),

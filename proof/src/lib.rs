@@ -8,6 +8,7 @@
 //! * [`tree`]: supervision trees, here and on Erlang;
 //! * [`statem`]: state machines, here and on Erlang;
 //! * [`events`]: event managers, here and on Erlang;
+//! * [`servers`]: servers and `sys`, here and on Erlang;
 //! * [`applications`]: applications, here and on Erlang;
 //! * [`groups`]: process groups, here and on Erlang;
 //! * [`keys`]: registries, here and on Elixir;
@@ -33,6 +34,7 @@ pub mod program;
 pub mod run;
 pub mod scenarios;
 pub mod seeded;
+pub mod servers;
 pub mod signals;
 pub mod simulated;
 pub mod statem;

@@ -7,8 +7,8 @@
 //!
 //! What runs in the simulator: `proof scenarios --programs N --seed S`, and so
 //! with `simulated` and `simulated-racy`, `-orders`, `-trees`, `-statems`,
-//! `-events`, `-groups`, `-keys`, `-tasks`, `-pools`, `-applications`,
-//! `-callbacks` (see [`suite`]), `proof sweep|soak|day|calls` (see
+//! `-events`, `-servers`, `-groups`, `-keys`, `-tasks`, `-pools`,
+//! `-applications`, `-callbacks` (see [`suite`]), `proof sweep|soak|day|calls` (see
 //! [`simulated`]), and, in builds with `--cfg resurgam_planted`, `proof hunt`,
 //! which plants one bug after the other and looks who notices.
 

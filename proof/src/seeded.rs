@@ -23,7 +23,7 @@ use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
 use crate::statem::List;
 use crate::suite::{Failed, Figures};
-use crate::{applications, events, groups, keys, pools, statem, tasks, tree};
+use crate::{applications, events, groups, keys, pools, servers, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.
 #[derive(Copy, Clone, Debug, Default)]
@@ -192,7 +192,7 @@ fn smaller(seed: u64, program: Program, manner: Manner, plan: &Plan) -> Box<Fail
 /// The first that differs; or that there is no Erlang.
 pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, tree::Case::random(seed)));
-    compare_with_erlang("tree", cases, |sim, case, told| {
+    compare_with_erlang("tree", 1, cases, |sim, case, told| {
         let node = sim.node().clone();
         agree(&drive(sim, tree::seen(&node, case)), told);
     })
@@ -205,7 +205,7 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`trees`].
 pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, statem::Case::random(seed)));
-    compare_with_erlang("statem", cases, |sim, case, told| {
+    compare_with_erlang("statem", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |_: resurgam::Context<()>| async move {
             agree(&statem::seen(case).await, &told);
@@ -221,7 +221,7 @@ pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`trees`].
 pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, events::Case::random(seed)));
-    compare_with_erlang("events", cases, |sim, case, told| {
+    compare_with_erlang("events", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&events::seen(ctx, case).await, &told);
@@ -237,7 +237,7 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`trees`].
 pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, groups::Case::random(seed)));
-    compare_with_erlang("groups", cases, |sim, case, told| {
+    compare_with_erlang("groups", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&groups::seen(ctx, case).await, &told);
@@ -253,7 +253,7 @@ pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// The first that differs; or that there is no Elixir.
 pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, keys::Case::random(seed)));
-    compare_with_elixir("keys", cases, |sim, case, told| {
+    compare_with_elixir("keys", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&keys::seen(ctx, case).await, &told);
@@ -270,7 +270,7 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 /// As [`keys()`].
 pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, pools::Case::random(seed)));
-    compare_with_elixir("pools", cases, |sim, case, told| {
+    compare_with_elixir("pools", 1, cases, |sim, case, told| {
         let (case, told) = (case.clone(), told.to_owned());
         let client = sim.client(move |ctx| async move {
             agree(&pools::seen(ctx, case).await, &told);
@@ -336,7 +336,7 @@ fn play_tasks(seed: u64, case: &tasks::Case, told: &str) -> Result<Report, Box<F
 /// As [`trees`].
 pub fn applications(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, applications::Case::random(seed)));
-    compare_with_erlang("applications", cases, |sim, case, told| {
+    compare_with_erlang("applications", 1, cases, |sim, case, told| {
         let node = sim.node().clone();
         agree(&drive(sim, applications::seen(&node, case)), told);
     })
@@ -365,23 +365,48 @@ pub fn restless(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     Ok(figures)
 }
 
-/// Compares cases with what Erlang tells of them.
+/// Servers, each in some orders of signals, compared with Erlang.
+///
+/// # Errors
+///
+/// As [`trees`].
+pub fn servers(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
+    const ORDERS: u64 = 4;
+    let cases = seeds.map(|seed| (seed, servers::Case::random(seed)));
+    compare_with_erlang("servers", ORDERS, cases, |sim, case, told| {
+        let (case, told) = (case.clone(), told.to_owned());
+        let client = sim.client(move |ctx| async move {
+            agree(&servers::seen(ctx, case).await, &told);
+        });
+        sim.run(client.join());
+    })
+}
+
+/// Compares cases, each in so many orders, with what Erlang tells of them.
 fn compare_with_erlang<C: Display>(
     kind: &str,
+    orders: u64,
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
     let no_erlang = |error: io::Error| Failed::new(0, "there is no Erlang", error.to_string());
-    compare_with(&Erlang::start().map_err(no_erlang)?, kind, cases, compare)
+    compare_with(
+        &Erlang::start().map_err(no_erlang)?,
+        kind,
+        orders,
+        cases,
+        compare,
+    )
 }
 
 /// Compares cases with what Elixir tells of them.
 fn compare_with_elixir<C: Display>(
     kind: &str,
+    orders: u64,
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
-    compare_with(&elixir()?, kind, cases, compare)
+    compare_with(&elixir()?, kind, orders, cases, compare)
 }
 
 fn elixir() -> Result<Erlang, Box<Failed>> {
@@ -392,6 +417,7 @@ fn elixir() -> Result<Erlang, Box<Failed>> {
 fn compare_with<C: Display>(
     erlang: &Erlang,
     kind: &str,
+    orders: u64,
     cases: impl Iterator<Item = (u64, C)>,
     compare: impl Fn(&mut Sim, &C, &str),
 ) -> Result<Figures, Box<Failed>> {
@@ -399,7 +425,7 @@ fn compare_with<C: Display>(
     for (seed, case) in cases {
         let told = erlang.ask(&format!("{{{kind},{case}}}"));
         let told = told.unwrap_or_else(|error| error.to_string());
-        let plan = Plan::new().seed_range(seed..seed + 1);
+        let plan = Plan::new().seed_range(seed * orders..(seed + 1) * orders);
         match plan.try_run(|sim| compare(sim, &case, &told)) {
             Ok(report) => figures.add(&report),
             Err(failure) => return Err(of_case(seed, &case, &failure)),

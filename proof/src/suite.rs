@@ -63,6 +63,11 @@ pub const ALL: &[Suite] = &[
         seeds: 1_000,
     },
     Suite {
+        name: "simulated-servers",
+        run: seeded::servers,
+        seeds: 1_000,
+    },
+    Suite {
         name: "simulated-groups",
         run: seeded::groups,
         seeds: 1_000,

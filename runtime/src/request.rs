@@ -1,6 +1,7 @@
 //! Asynchronous requests: a call that is sent now and waited for later, alone
 //! or among others.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -185,8 +186,9 @@ impl<T: Send + 'static> fmt::Debug for Request<T> {
 /// first is told with its label (law REQ-06). `gen_server:reqids_new/0` and the
 /// functions beside it.
 ///
-/// It is a stream too. A response that was told is out of it; each takes a time
-/// that does not depend on how many requests there are.
+/// Responses are told in the order in which they came. It is a stream too. A
+/// response that was told is out of it; each takes a time that does not depend
+/// on how many requests there are.
 ///
 /// # Differences from Erlang
 ///
@@ -224,7 +226,14 @@ impl<T: Send + 'static> fmt::Debug for Request<T> {
 pub struct RequestCollection<T: Send + 'static, L> {
     node: Arc<NodeInner>,
     requests: FuturesUnordered<Labelled<T, L>>,
+    /// Responses that were there when a request was put in, the oldest first.
+    early: VecDeque<Told<T, L>>,
 }
+
+/// A response and the label it came under.
+type Told<T, L> = (Result<T, CallError>, Option<L>);
+
+impl<T: Send + 'static, L> Unpin for RequestCollection<T, L> {}
 
 struct Labelled<T: Send + 'static, L> {
     request: Request<T>,
@@ -235,7 +244,7 @@ struct Labelled<T: Send + 'static, L> {
 impl<T: Send + 'static, L> Unpin for Labelled<T, L> {}
 
 impl<T: Send + 'static, L> Future for Labelled<T, L> {
-    type Output = (Result<T, CallError>, Option<L>);
+    type Output = Told<T, L>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.request).poll(cx));
@@ -250,6 +259,7 @@ impl<T: Send + 'static, L> RequestCollection<T, L> {
         Self {
             node: Arc::clone(node.inner()),
             requests: FuturesUnordered::new(),
+            early: VecDeque::new(),
         }
     }
 
@@ -257,16 +267,21 @@ impl<T: Send + 'static, L> RequestCollection<T, L> {
     pub fn add(&mut self, request: Request<T>, label: L) {
         let label = Some(label);
         self.requests.push(Labelled { request, label });
+        // Only who was polled says that its response has come, and so when.
+        let mut cx = Context::from_waker(noop_waker_ref());
+        while let Poll::Ready(Some(response)) = self.requests.poll_next_unpin(&mut cx) {
+            self.early.push_back(response);
+        }
     }
 
     /// How many requests have no response that was told.
     pub fn len(&self) -> usize {
-        self.requests.len()
+        self.requests.len() + self.early.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.requests.is_empty() && self.early.is_empty()
     }
 
     /// Waits for one response, no longer than `time`; `None` if there is no
@@ -306,6 +321,15 @@ impl<T: Send + 'static, L> RequestCollection<T, L> {
     }
 }
 
+impl<T: Send + 'static, L> RequestCollection<T, L> {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told<T, L>>> {
+        match self.early.pop_front() {
+            Some(response) => Poll::Ready(Some(response)),
+            None => self.requests.poll_next_unpin(cx),
+        }
+    }
+}
+
 impl<T: Send + 'static, L> Stream for RequestCollection<T, L> {
     type Item = (Result<T, CallError>, L);
 
@@ -313,9 +337,9 @@ impl<T: Send + 'static, L> Stream for RequestCollection<T, L> {
         if stopped() {
             return Poll::Pending;
         }
-        let mut told = ready!(self.requests.poll_next_unpin(cx));
+        let mut told = ready!(self.poll_told(cx));
         while planted!(ResponseLost) && matches!(told, Some((Err(CallError::Down(_)), _))) {
-            told = ready!(self.requests.poll_next_unpin(cx));
+            told = ready!(self.poll_told(cx));
         }
         Poll::Ready(told.and_then(|(response, label)| Some((response, label?))))
     }

@@ -21,6 +21,8 @@ enum Msg {
     Ignore(Reply<u32>),
     /// Is kept unanswered.
     Keep(Reply<u32>),
+    /// Replies to the newest that was kept.
+    Newest(u32),
     /// How many of those that were kept are waited for.
     Open(Reply<usize>),
     Cast(u32),
@@ -41,6 +43,11 @@ async fn server(mut ctx: Context<Msg>) {
             }
             Msg::Ignore(reply) => drop(reply),
             Msg::Keep(reply) => kept.push(reply),
+            Msg::Newest(n) => {
+                if let Some(reply) = kept.pop() {
+                    reply.send(n);
+                }
+            }
             Msg::Open(reply) => reply.send(kept.iter().filter(|kept| !kept.is_closed()).count()),
             Msg::Cast(n) => casts.push(n),
             Msg::Casts(reply) => reply.send(casts.clone()),
@@ -204,6 +211,32 @@ fn collection_tells_each_response_with_its_label() {
         let told = requests.receive_response(None::<Duration>).await;
         assert_eq!(told, Ok(Some((Err(CallError::NoReply), "ignored"))));
         assert!(requests.is_empty());
+    });
+}
+
+/// REQ-06: whichever came first, though nobody waited for any.
+#[test]
+fn responses_of_a_collection_are_told_in_the_order_they_came() {
+    run(|_: Context<()>| async move {
+        let server = start();
+        let mut requests = RequestCollection::new(&Node::current());
+        let (first, second) = (
+            server.send_request(Msg::Keep),
+            server.send_request(Msg::Keep),
+        );
+        requests.add(first, 1);
+        requests.add(second, 2);
+        server.cast(Msg::Newest(20));
+        // What the server has replied by then has come.
+        assert_eq!(server.call(Msg::Open).await, Ok(1));
+        server.cast(Msg::Newest(10));
+        assert_eq!(server.call(Msg::Open).await, Ok(0));
+        requests.add(echo(&server, 30), 3);
+        assert_eq!(server.call(Msg::Open).await, Ok(0));
+        for told in [(20, 2), (10, 1), (30, 3)] {
+            assert_eq!(requests.next().await, Some((Ok(told.0), told.1)));
+        }
+        assert_eq!(requests.next().await, None);
     });
 }
 
