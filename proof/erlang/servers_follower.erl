@@ -10,7 +10,9 @@
     %% The calls without a reply, by the numbers of their events, the newest
     %% first.
     pending = [],
-    on_timeout
+    on_timeout,
+    %% Whether it has sent itself an exit signal.
+    exited = false
 }).
 
 state(#server{state = State}) -> State.
@@ -121,11 +123,13 @@ act({exit_self, Reason}, _, #server{start = Start} = Server) ->
     %% One that nobody is linked to is its own parent here.
     Start =:= start_link orelse trap(false, Server),
     exit(self(), Reason),
-    Server;
+    Server#server{exited = true};
 act(_, _, Server) -> Server.
 
 %% One that was started with a monitor does not: it would end by any exit of
-%% the starter.
+%% the starter. One that has sent itself an exit signal changes nothing any
+%% more: the signal would be received with the flag of a later moment here.
+trap(_, #server{exited = true}) -> ok;
 trap(Trap, #server{start = Start}) ->
     process_flag(trap_exit, Trap andalso Start =/= start_monitor).
 

@@ -17,6 +17,8 @@
 //!   starter for their parent, whatever it documents.
 //! * Exits that a trapping server without a parent sends to itself: OTP takes it
 //!   for its own parent.
+//! * The trap flag, once a server has sent itself an exit signal: OTP 25 may
+//!   receive it with the flag of a later moment (law SIG-15).
 //! * Whose start dies with its starter: here the server is killed, as its start
 //!   is called off; there it lives on.
 //! * What `exit(self(), normal)` does, and a link to a dead client (see

@@ -37,6 +37,15 @@ struct Ways {
     pending: VecDeque<(u32, Reply<u32>)>,
     /// What is handled when the time-out comes.
     on_timeout: Option<Event>,
+    signals: Signals,
+}
+
+/// Whether a server has sent itself an exit signal.
+#[derive(Copy, Clone, PartialEq, Eq, Default)]
+enum Signals {
+    #[default]
+    Unsent,
+    Sent,
 }
 
 /// What a follower is sent.
@@ -289,14 +298,20 @@ impl Follower {
                     self.trap(false);
                 }
                 resurgam::exit(ctx.pid(), reason.exit());
+                self.ways(|ways| ways.signals = Signals::Sent);
             }
         }
     }
 
     /// One that was started with a monitor does not trap exits: OTP takes the
     /// starter for the parent of a server that it calls standalone, and so ends
-    /// it by any exit of the starter.
+    /// it by any exit of the starter. One that has sent itself an exit signal
+    /// changes nothing any more: OTP 25 receives that with the flag of a later
+    /// moment (law SIG-15).
     fn trap(&self, trap: bool) {
+        if self.ways(|ways| ways.signals == Signals::Sent) {
+            return;
+        }
         trap_exit(trap && !matches!(self.own.bond, Bond::Monitored));
     }
 

@@ -170,7 +170,8 @@ impl Writer {
     fn gather(&mut self, client: usize) -> Command {
         let collected = self.open[client].collected;
         if collected > 0 && self.chance(70) || self.chance(5) {
-            self.open[client].collected = collected.saturating_sub(1);
+            // One that was looked into in vain is looked into again.
+            self.open[client].collected -= u8::from(collected > 0 && self.chance(50));
             return Command::Gather(self.manner(), self.limit_or_zero());
         }
         self.open[client].collected += 1;
@@ -222,7 +223,7 @@ impl Writer {
     fn manner(&mut self) -> Manner {
         match self.rng.u8(..4) {
             0 => Manner::Check,
-            1..=2 => Manner::Wait,
+            1 => Manner::Wait,
             _ => Manner::Receive,
         }
     }
