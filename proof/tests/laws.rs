@@ -91,44 +91,51 @@ fn simulated_trees_live_and_die_as_in_erlang() {
 #[test]
 fn simulated_state_machines_go_as_in_erlang() {
     if Erlang::is_there() {
-        check_simulated("simulated-statems", 500);
+        check_simulated("simulated-statems", 200);
     }
 }
 
 #[test]
 fn simulated_event_managers_go_as_in_erlang() {
     if Erlang::is_there() {
-        check_simulated("simulated-events", 500);
+        check_simulated("simulated-events", 200);
+    }
+}
+
+#[test]
+fn simulated_servers_go_as_in_erlang() {
+    if Erlang::is_there() {
+        check_simulated("simulated-servers", 80);
     }
 }
 
 #[test]
 fn simulated_process_groups_go_as_in_erlang() {
     if Erlang::is_there() {
-        check_simulated("simulated-groups", 500);
+        check_simulated("simulated-groups", 200);
     }
 }
 
 #[test]
 fn simulated_applications_go_as_in_erlang() {
     if Erlang::is_there() {
-        check_simulated("simulated-applications", 100);
+        check_simulated("simulated-applications", 50);
     }
 }
 
 #[test]
 fn simulated_registries_go_as_in_elixir() {
-    check_with_elixir("simulated-keys", 200);
+    check_with_elixir("simulated-keys", 100);
 }
 
 #[test]
 fn simulated_tasks_and_agents_go_as_in_elixir() {
-    check_with_elixir("simulated-tasks", 150);
+    check_with_elixir("simulated-tasks", 80);
 }
 
 #[test]
 fn simulated_pools_go_as_in_elixir() {
-    check_with_elixir("simulated-pools", 150);
+    check_with_elixir("simulated-pools", 80);
 }
 
 #[test]

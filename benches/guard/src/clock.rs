@@ -75,6 +75,8 @@ mod tests {
         for _ in 0..1000 {
             took = begin.elapsed();
         }
+        // Who runs the tests looks at it too.
+        super::LOOKS.store(-1, super::Relaxed);
         assert!(took >= Duration::from_millis(1), "{took:?}");
     }
 }
