@@ -206,11 +206,9 @@ pub fn trees(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, statem::Case::random(seed)));
     compare_with_erlang("statem", 1, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |_: resurgam::Context<()>| async move {
-            agree(&statem::seen(case).await, &told);
+        play(sim, case, told, |_: resurgam::Context<()>, case| {
+            statem::seen(case)
         });
-        sim.run(client.join());
     })
 }
 
@@ -222,11 +220,7 @@ pub fn statems(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, events::Case::random(seed)));
     compare_with_erlang("events", 1, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&events::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
+        play(sim, case, told, events::seen);
     })
 }
 
@@ -238,11 +232,7 @@ pub fn events(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, groups::Case::random(seed)));
     compare_with_erlang("groups", 1, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&groups::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
+        play(sim, case, told, groups::seen);
     })
 }
 
@@ -254,11 +244,7 @@ pub fn groups(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, keys::Case::random(seed)));
     compare_with_elixir("keys", 1, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&keys::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
+        play(sim, case, told, keys::seen);
     })
 }
 
@@ -271,11 +257,7 @@ pub fn keys(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     let cases = seeds.map(|seed| (seed, pools::Case::random(seed)));
     compare_with_elixir("pools", 1, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&pools::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
+        play(sim, case, told, pools::seen);
     })
 }
 
@@ -320,13 +302,9 @@ pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 }
 
 fn play_tasks(seed: u64, case: &tasks::Case, told: &str) -> Result<Report, Box<Failure>> {
-    Plan::new().seed_range(seed..seed + 1).try_run(|sim| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&tasks::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
-    })
+    Plan::new()
+        .seed_range(seed..seed + 1)
+        .try_run(|sim| play(sim, case, told, tasks::seen))
 }
 
 /// Applications, each in one order of signals, compared with Erlang.
@@ -374,11 +352,7 @@ pub fn servers(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
     const ORDERS: u64 = 4;
     let cases = seeds.map(|seed| (seed, servers::Case::random(seed)));
     compare_with_erlang("servers", ORDERS, cases, |sim, case, told| {
-        let (case, told) = (case.clone(), told.to_owned());
-        let client = sim.client(move |ctx| async move {
-            agree(&servers::seen(ctx, case).await, &told);
-        });
-        sim.run(client.join());
+        play(sim, case, told, servers::seen);
     })
 }
 
@@ -433,6 +407,20 @@ fn compare_with<C: Display>(
         figures.cases += 1;
     }
     Ok(figures)
+}
+
+/// Plays a case in a process of the simulation, and compares what it saw.
+fn play<C, M, F>(sim: &mut Sim, case: &C, told: &str, seen: fn(resurgam::Context<M>, C) -> F)
+where
+    C: Clone + Send + 'static,
+    M: Send + 'static,
+    F: Future<Output = String> + Send + 'static,
+{
+    let (case, told) = (case.clone(), told.to_owned());
+    let client = sim.client(move |ctx| async move {
+        agree(&seen(ctx, case).await, &told);
+    });
+    sim.run(client.join());
 }
 
 fn of_case(seed: u64, case: &impl Display, failure: &Failure) -> Box<Failed> {
