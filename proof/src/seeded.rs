@@ -271,7 +271,7 @@ pub fn pools(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
 ///
 /// As [`keys()`].
 pub fn tasks(seeds: Range<u64>) -> Result<Figures, Box<Failed>> {
-    const TICKS: [u32; 3] = [20, 80, 320];
+    const TICKS: [u32; 4] = [20, 80, 320, 1280];
     let elixir = elixir()?;
     let (mut figures, mut failed) = (Figures::default(), None);
     let mut open: Vec<_> = seeds

@@ -130,7 +130,7 @@ fn simulated_registries_go_as_in_elixir() {
 
 #[test]
 fn simulated_tasks_and_agents_go_as_in_elixir() {
-    check_with_elixir("simulated-tasks", 80);
+    check_with_elixir("simulated-tasks", 40);
 }
 
 #[test]
