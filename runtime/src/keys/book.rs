@@ -230,11 +230,10 @@ impl<K, V> Book<K, V> {
     {
         let place = self.places.find(key)?;
         let holders = place.content().lock();
-        // Whoever came before the newest has ended, or it would not be there.
-        let newest = holders.iter().max_by_key(|((_, serial), _)| *serial);
-        let newest = newest.map(Holder::new)?;
+        let holder = holders.first_key_value().map(Holder::new)?;
+        // A look at a process that has ended may drop what its user left there.
         drop(holders);
-        Some((self.process(newest.pid)?, newest))
+        Some((self.process(holder.pid)?, holder))
     }
 
     /// Who lives and is under a key, oldest first.
