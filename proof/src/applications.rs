@@ -12,7 +12,7 @@ use std::fmt::{self, Display};
 
 use resurgam::StartType;
 
-use crate::statem::List;
+use crate::writing::List;
 
 pub use run::seen;
 

@@ -12,7 +12,8 @@ use resurgam::{
     HandlerExit, HandlerId, HandlerKey, Message, Reply, self_pid,
 };
 
-use crate::statem::{List, Log};
+use crate::statem::Log;
+use crate::writing::List;
 
 /// What is done, one after the other.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 
 use fastrand::Rng;
 
-use crate::statem::List;
+use crate::writing::{List, one_of};
 
 pub use stage::{Told, seen};
 
@@ -82,12 +82,12 @@ struct Writer {
 
 impl Writer {
     fn step(&mut self, number: usize) -> Step {
-        let (scope, group) = (self.scope(), self.one_of(&GROUPS));
+        let (scope, group) = (self.scope(), one_of(&mut self.rng, &GROUPS));
         match self.rng.u8(..24) {
             0 => Step::Start(scope),
             1 => {
                 let how = [End::Normal, End::Kill];
-                Step::Stop(scope, self.one_of(&how))
+                Step::Stop(scope, one_of(&mut self.rng, &how))
             }
             2..=8 => Step::Join(scope, group, self.some()),
             9..=13 => Step::Leave(scope, group, self.some()),
@@ -97,10 +97,10 @@ impl Writer {
                 let who = self.some();
                 self.living.retain(|living| !who.contains(living));
                 let how = [End::Normal, End::Crash, End::Shutdown, End::Kill];
-                Step::End(who, self.one_of(&how))
+                Step::End(who, one_of(&mut self.rng, &how))
             }
             22 => {
-                let who = self.one_of(&EVERYBODY);
+                let who = one_of(&mut self.rng, &EVERYBODY);
                 self.living.retain(|&living| living != who);
                 Step::EndAndLeave(who, scope, group)
             }
@@ -142,13 +142,9 @@ impl Writer {
     /// Some processes, living or not, one or the other several times.
     fn some(&mut self) -> Vec<Who> {
         let count = [1, 1, 1, 1, 2, 2, 3, 4, 0];
-        (0..self.one_of(&count))
-            .map(|_| self.one_of(&EVERYBODY))
+        (0..one_of(&mut self.rng, &count))
+            .map(|_| one_of(&mut self.rng, &EVERYBODY))
             .collect()
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.rng.usize(..all.len())]
     }
 }
 

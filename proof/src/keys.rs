@@ -15,7 +15,7 @@ use std::fmt::{self, Display};
 
 use fastrand::Rng;
 
-use crate::statem::List;
+use crate::writing::{List, one_of};
 
 pub use stage::{Told, seen};
 
@@ -108,8 +108,11 @@ struct Writer {
 
 impl Writer {
     fn step(&mut self) -> Step {
-        let (which, key) = (self.one_of(&REGISTRIES), self.one_of(&KEYS));
-        let (who, value) = (self.one_of(&PEOPLE), self.rng.u32(..4));
+        let (which, key) = (
+            one_of(&mut self.rng, &REGISTRIES),
+            one_of(&mut self.rng, &KEYS),
+        );
+        let (who, value) = (one_of(&mut self.rng, &PEOPLE), self.rng.u32(..4));
         match self.rng.u8(..32) {
             0..=10 => Step::Register(who, which, key, value),
             11..=13 => Step::Unregister(who, which, key),
@@ -119,7 +122,7 @@ impl Writer {
             20 => Step::Match(which, key, value),
             21 => Step::Dispatch(which, key),
             22 => self.meta(which, value),
-            23..=24 => Step::Server(self.one_of(&SERVERS), key, value),
+            23..=24 => Step::Server(one_of(&mut self.rng, &SERVERS), key, value),
             25 => Step::Call(key),
             26 => Step::Send(key, value),
             27..=28 => self.end(),
@@ -134,7 +137,7 @@ impl Writer {
 
     /// In Elixir only a registry that runs has something beside it.
     fn meta(&mut self, which: Which, value: u32) -> Step {
-        let meta = self.one_of(&['m', 'n']);
+        let meta = one_of(&mut self.rng, &['m', 'n']);
         match self.rng.u8(..4) {
             _ if self.stopped.contains(&which) => Step::Dispatch(which, "1"),
             0..=1 => Step::PutMeta(which, meta, value),
@@ -163,16 +166,12 @@ impl Writer {
         }
         self.stopped.push(which);
         let how = [Stop::Shutdown, Stop::Kill];
-        Step::Stop(which, self.one_of(&how))
+        Step::Stop(which, one_of(&mut self.rng, &how))
     }
 
     fn anybody(&mut self) -> Who {
         let all: Vec<_> = PEOPLE.into_iter().chain(SERVERS).collect();
-        self.one_of(&all)
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.rng.usize(..all.len())]
+        one_of(&mut self.rng, &all)
     }
 }
 

@@ -42,3 +42,4 @@ pub mod suite;
 pub mod tasks;
 pub mod tree;
 pub mod trial;
+mod writing;

@@ -13,7 +13,7 @@ use std::fmt::{self, Display};
 use fastrand::Rng;
 use resurgam::Restart;
 
-use crate::statem::List;
+use crate::writing::{List, one_of};
 
 pub use stage::{Told, seen};
 
@@ -152,7 +152,7 @@ impl Writer {
     fn starts(&mut self) -> Vec<Init> {
         let all = [Init::Ok, Init::Ok, Init::Ignore, Init::Stop, Init::Crash];
         let mut starts: Vec<_> = (0..self.rng.usize(..5))
-            .map(|_| all[self.rng.usize(..all.len())])
+            .map(|_| one_of(&mut self.rng, &all))
             .collect();
         if self.rng.u8(..8) > 0
             && let Some(first) = starts.first_mut()

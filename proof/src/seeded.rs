@@ -21,8 +21,8 @@ use crate::model::explore::{self, TooMany};
 use crate::observation::Observation;
 use crate::program::{Program, Size};
 use crate::run::{self, Crowd, Look, Rest, Restless, RunError, rounds};
-use crate::statem::List;
 use crate::suite::{Failed, Figures};
+use crate::writing::List;
 use crate::{applications, events, groups, keys, pools, servers, statem, tasks, tree};
 
 /// Rest in a simulation that [`drive`] drives: it is idle when this goes on.

@@ -18,6 +18,8 @@ use resurgam::{
     is_alive, sleep, whereis,
 };
 
+use crate::writing::List;
+
 /// A script, and how many messages the machine is sent.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -378,19 +380,5 @@ fn name(timeout: Timeout) -> String {
         Timeout::Event => "event".to_owned(),
         Timeout::State => "state".to_owned(),
         Timeout::Generic(name) => name.to_string(),
-    }
-}
-
-/// As an Erlang list.
-pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
-
-impl<T: Display> Display for List<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (at, item) in self.0.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{item}")?;
-        }
-        f.write_str("]")
     }
 }

@@ -23,7 +23,7 @@ use std::fmt::{self, Display};
 use fastrand::Rng;
 use resurgam::Restart;
 
-use crate::statem::List;
+use crate::writing::{List, one_of};
 
 pub use owner::{Told, seen};
 
@@ -327,7 +327,7 @@ impl Writer {
 
     fn kind(&mut self) -> Kind {
         let all = [Kind::Link, Kind::NoLink, Kind::SupLink, Kind::SupNoLink];
-        all[self.rng.usize(..all.len())]
+        one_of(&mut self.rng, &all)
     }
 
     fn time(&mut self) -> u32 {

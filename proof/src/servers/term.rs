@@ -6,7 +6,7 @@ use super::script::{
     Act, Ask, Bond, Case, Command, Due, End, Event, Init, Life, Limit, Manner, OnEnd, Plan, Reason,
     Start, Step, Target, Then,
 };
-use crate::statem::List;
+use crate::writing::List;
 
 impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
