@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 /// What a panic carries.
-pub(crate) type PanicPayload = Box<dyn Any + Send>;
+pub type PanicPayload = Box<dyn Any + Send>;
 
 /// Wakes by a waker that may be the user's own; a panic of it goes no further.
 pub(crate) fn wake_caught(waker: Waker) {
@@ -17,20 +17,20 @@ pub(crate) fn wake_caught(waker: Waker) {
 }
 
 /// Drops a value of the user's; a panic of its destructor goes no further.
-pub(crate) fn drop_caught<T>(value: T) {
+pub fn drop_caught<T>(value: T) {
     guarded(|| drop(value));
 }
 
 /// Does something in which code of the user's may panic, which goes no further:
 /// writes to the log, say, to which the user listens.
-pub(crate) fn guarded(act: impl FnOnce()) {
+pub fn guarded(act: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(act)) {
         discard_payload(payload);
     }
 }
 
 /// Drops the payload of a panic, which may itself panic in doing so.
-pub(crate) fn discard_payload(payload: PanicPayload) {
+pub fn discard_payload(payload: PanicPayload) {
     let mut next = Some(payload);
     // A payload's destructor can panic with a payload of its own. Give up
     // (and leak) where that does not end.

@@ -30,7 +30,9 @@ mod admission;
 mod agent;
 mod answer;
 mod behaviour;
-mod caught;
+/// For the supervisors; no part of what is promised.
+#[doc(hidden)]
+pub mod caught;
 mod clock;
 mod exit_reason;
 mod few;

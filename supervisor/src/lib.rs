@@ -25,7 +25,6 @@
 
 mod backoff;
 mod care;
-mod caught;
 mod child_spec;
 mod intensity;
 mod needs;
@@ -59,6 +58,8 @@ mod application;
 
 #[cfg(test)]
 mod testing;
+
+use resurgam_runtime::caught;
 
 pub use application::{
     Application, ApplicationContext, ApplicationEnded, ApplicationError, ApplicationInfo,
